@@ -1,0 +1,1 @@
+"""Graphs that scientists run: one file per experiment."""

@@ -1,0 +1,88 @@
+"""Every exception of smalldata_stream.
+
+::
+
+    SmalldataError
+    ├── GraphError          the graph file asks for something that cannot be
+    ├── SourceError         the data cannot be read
+    │   ├── RunNotFound     no such run, directory or file
+    │   ├── CorruptData     the bytes of a file are damaged; says file and offset
+    │   └── PsanaError      psana is absent, refused, or died
+    ├── ConstantsError      calibration constants are absent or do not fit
+    ├── NodeFailures        too many events failed in the nodes of a batch job
+    └── OutputError         the result cannot be written
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class SmalldataError(Exception):
+    """What went wrong, in one line a scientist can act on."""
+
+
+class GraphError(SmalldataError):
+    """The graph asks for something that cannot be; names file and line where known."""
+
+    def __init__(self, what: str, *, file: str | None = None, line: int | None = None):
+        self.what, self.file, self.line = what, file, line
+        where = f"{file}:{line}: " if file is not None and line is not None else ""
+        super().__init__(where + what)
+
+
+class SourceError(SmalldataError):
+    """The data cannot be read."""
+
+
+class RunNotFound(SourceError):
+    """No such run, directory or file."""
+
+
+class CorruptData(SourceError):
+    """The bytes of a file are damaged.
+
+    >>> str(CorruptData(Path("a.xtc2"), 96, "extent 4 is smaller than a header"))
+    'a.xtc2: damaged at byte 96: extent 4 is smaller than a header'
+    """
+
+    def __init__(self, path: Path | str, offset: int, what: str):
+        self.path, self.offset, self.what = Path(path), offset, what
+        super().__init__(f"{path}: damaged at byte {offset}: {what}")
+
+    def __reduce__(self) -> tuple[type[CorruptData], tuple[Path, int, str]]:
+        return type(self), (self.path, self.offset, self.what)
+
+
+class PsanaError(SourceError):
+    """psana is absent, refused the data, or died on it."""
+
+
+class ConstantsError(SmalldataError):
+    """Calibration constants are absent or do not fit the detector."""
+
+
+class NodeFailures(SmalldataError):
+    """Too many events failed in the nodes of a batch job."""
+
+
+class OutputError(SmalldataError):
+    """The result cannot be written."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Near spellings first, then all that exists, as the end of an error message.
+
+    >>> did_you_mean("jungfrua", ["jungfrau", "opal"])
+    "did you mean 'jungfrau'? There is: jungfrau, opal"
+    >>> did_you_mean("x", [])
+    'there is none'
+    """
+    names = sorted(known)
+    if not names:
+        return "there is none"
+    near = difflib.get_close_matches(name, names, n=2)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return f"{hint}There is: {', '.join(names)}"

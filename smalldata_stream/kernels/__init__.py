@@ -1,0 +1,1 @@
+"""Pure functions of arrays: no streams, no psana, no state."""

@@ -1,0 +1,1 @@
+"""Put source, graph and sinks together: the only place that knows all."""

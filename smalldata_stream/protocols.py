@@ -1,0 +1,217 @@
+"""The contracts of the project on one page: read this first.
+
+A source makes batches; a reduction turns a column into columns or into a run's total; a
+sink takes the record of each batch and the totals at the end. None knows the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.batch import (
+    Array,
+    Batch,
+    BatchLimits,
+    Column,
+    Mask,
+    Signal,
+    Values,
+)
+from smalldata_stream.ledger import Ledger
+from smalldata_stream.run import RunInfo
+
+# --------------------------------------------------------------------------- sources
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Damage met while reading: where, and what it cost."""
+
+    where: str
+    what: str
+    events: int = 0
+
+
+class Run(Protocol):
+    """One run of a source."""
+
+    @property
+    def info(self) -> RunInfo:
+        """What the run holds, known before the first event."""
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Damage met so far; complete once `batches` is exhausted.
+
+        Events that were there and could not be delivered are counted in ``events``.
+        """
+
+    def batches(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
+        """The events in time order; only ``signals`` are read. Can be called once.
+
+        Every signal asked for is in every batch. Raises `SourceError` only when nothing
+        can be read; damage in the middle is a fault, and what is good around it is given.
+        """
+
+
+class Source(Protocol):
+    """A place that runs come from."""
+
+    def runs(self) -> Iterator[Run]:
+        """The runs in order; finish one before asking for the next."""
+
+
+# ------------------------------------------------------------------------ reductions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What a node puts out for one event (or for the run), said before the first event.
+
+    ``shape`` is None where it is known only at the first event. ``mask`` (True = good
+    pixel) has the shape of the value and goes with frames and what is cut from them.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...] | None = ()
+    kind: Literal["dense", "frames", "ragged"] = "dense"
+    unit: str = ""
+    long_name: str = ""
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerEvent:
+    """A reduction made ready for its input: pure functions of the events' values.
+
+    Attributes
+    ----------
+    outputs
+        Per field, what will be written. The field ``""`` is the reduction itself.
+    compute
+        Takes the values of the events that have all inputs, one argument per input;
+        returns for each field of ``outputs`` the values, or a `Column` over those events
+        where some have no result. Never writes into its input; depends on one event at a
+        time, so that any cut of the events into batches gives the same bits.
+    chained
+        What a reduction chained behind this one works on, and how it is made; None where
+        nothing can be chained.
+    config
+        Derived arrays (q values, bin edges, masks) for ``/UserDataCfg``; the parameters
+        themselves are added from the dataclass.
+    """
+
+    outputs: Mapping[str, Spec]
+    compute: Callable[..., Mapping[str, Values | Column]]
+    chained: tuple[Spec, Callable[..., Values]] | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+class State(Protocol):
+    """Something that adds up over events and over ranks, exactly, in any order.
+
+    ``add`` is all or nothing: when it raises, the state is as before.
+    """
+
+    def add(self, *values: Values) -> None:
+        """Take the values of some events."""
+
+    def merge(self, other: Self) -> None:
+        """Take all that ``other`` has taken."""
+
+    def value(self) -> Mapping[str, Result]:
+        """The totals, by field; also after no event at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A total over events and the number of events in it."""
+
+    value: Array
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accumulated:
+    """A reduction over the run, made ready for its input.
+
+    ``where`` names a column of the record and the truth it must have: only those events
+    are added. Results go to ``/<group>/<detector>_<field>``.
+    """
+
+    outputs: Mapping[str, Spec]
+    start: Callable[[], State]
+    where: tuple[str, bool] | None = None
+    group: str = "Sums"
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+Prepared: TypeAlias = PerEvent | Accumulated
+
+
+class Reduction(Protocol):
+    """A frozen dataclass of parameters; the fields are what ``/UserDataCfg`` records.
+
+    A wrong parameter raises ValueError in ``__post_init__``, one that does not fit the
+    input raises ValueError in ``prepare``; both say what is there and what to write. The
+    flow adds graph file and line.
+    """
+
+    @property
+    def name(self) -> str:
+        """The word in the output path: ``/<detector>/<name>_<field>``."""
+
+    def prepare(self, *inputs: Spec) -> Prepared:
+        """Check against the input and derive what does not depend on the event."""
+
+
+# ----------------------------------------------------------------------------- sinks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """All that a sink is told before the first event.
+
+    Attributes
+    ----------
+    run
+        The run as its source describes it.
+    outputs
+        Per path (``jungfrau/ROI_0_sum``), what each event will have.
+    totals
+        Per path (``Sums/jungfrau_calib``), what the end of the run will have.
+    config
+        Per group (``jungfrau``), parameter name to value, for ``/UserDataCfg``.
+    provenance
+        Name to text: graph source, versions, command line, constants hash ...
+    """
+
+    run: RunInfo
+    outputs: Mapping[str, Spec]
+    totals: Mapping[str, Spec] = field(default_factory=dict)
+    config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sink(Protocol):
+    """A place that results go to.
+
+    begin, then write for each batch in time order, then end; or abort at any moment.
+    """
+
+    def begin(self, declaration: Declaration) -> None:
+        """Make ready; raises `OutputError` if it cannot."""
+
+    def write(self, timestamps: NDArray[np.uint64], record: Mapping[str, Column]) -> None:
+        """Take the declared columns of some events; all columns have their length."""
+
+    def end(self, totals: Mapping[str, Result], ledger: Ledger) -> None:
+        """Take the totals and the ledger, and finish."""
+
+    def abort(self) -> None:
+        """Stop here and keep what is safe to keep."""

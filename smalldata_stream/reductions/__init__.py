@@ -1,0 +1,1 @@
+"""What a scientist does with a frame or a trace: one file per word."""

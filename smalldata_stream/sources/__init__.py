@@ -1,0 +1,1 @@
+"""Where batches of events come from: one file per place."""

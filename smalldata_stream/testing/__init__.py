@@ -1,0 +1,1 @@
+"""Contract tests that ship with the package: subclass one, give it your class."""

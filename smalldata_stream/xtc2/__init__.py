@@ -1,0 +1,1 @@
+"""From the bytes of xtc2 files to columns of events."""
