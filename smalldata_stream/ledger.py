@@ -6,6 +6,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event on which a node failed: what to look at when the numbers have a gap."""
+
+    timestamp: int
+    node: str
+    error: str
+    traceback: str
+
+
 @dataclass(slots=True)
 class Ledger:
     """Counts of events; a run closes it or says that it does not close.
@@ -13,7 +23,8 @@ class Ledger:
     ``read`` counts the events the source met, including those it could not deliver
     (``dropped``, by reason). ``filtered`` are left out by the graph on purpose, ``failed``
     could not be reduced at all. ``gaps`` counts (not part of the balance) the events in
-    which a node failed and left a gap, by node.
+    which a node failed and left a gap, by node; ``dead_letters`` tells the first of them
+    apart, so many for each node.
 
     >>> ledger = Ledger(read=10, written=7)
     >>> ledger.filtered["laser off"] += 2
@@ -27,6 +38,7 @@ class Ledger:
     failed: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     gaps: Counter[str] = field(default_factory=Counter)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
 
     @property
     def missing(self) -> int:
