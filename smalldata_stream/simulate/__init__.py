@@ -1,1 +1,6 @@
-"""A simulated run, written as real xtc2 files, with its truth beside it."""
+"""Simulated runs, written as real xtc2 files, with their truth."""
+
+from smalldata_stream.simulate.run import SimulatedFiles, simulate
+from smalldata_stream.simulate.simulation import DETECTORS, Simulation
+
+__all__ = ["DETECTORS", "SimulatedFiles", "Simulation", "simulate"]

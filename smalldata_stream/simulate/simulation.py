@@ -1,0 +1,75 @@
+"""What to simulate: the parameters of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from smalldata_stream.errors import did_you_mean
+
+BUNCH_CLOCK_HZ = 1_300e6 / 1_400
+"""Rate of the superconducting linac at most; pulse ids count its buckets."""
+
+DETECTORS = (
+    "timing",
+    "gmd",
+    "ebeam",
+    "ipm2",
+    "encoder",
+    "fim0",
+    "atmopal",
+    "jungfrau",
+    "andor_slow",
+)
+"""Every detector there is; scan and EPICS variables are always there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """A run at a pump-probe instrument, to be simulated.
+
+    Every second shot has the laser; one shot in ten has no x-rays. The delay between the
+    two is scanned in ``steps`` steps. ``jungfrau_shape`` is (segments, rows, columns).
+    The same parameters give the same bytes, and what one detector sees does not depend on
+    which others are chosen.
+
+    Raises
+    ------
+    ValueError
+        If a detector is unknown or a number makes no sense.
+
+    >>> Simulation(detectors=("jungfrua",))
+    Traceback (most recent call last):
+    ...
+    ValueError: no detector 'jungfrua' is simulated; did you mean 'jungfrau'? There is: ...
+    """
+
+    events: int = 240
+    seed: int = 0
+    rate_hz: float = 120.0
+    exp: str = "xpptut26"
+    run: int = 1
+    steps: int = 4
+    detectors: tuple[str, ...] = DETECTORS
+    jungfrau_shape: tuple[int, int, int] = (1, 512, 1024)
+
+    def __post_init__(self) -> None:
+        for name in self.detectors:
+            if name not in DETECTORS:
+                raise ValueError(
+                    f"no detector {name!r} is simulated; " + did_you_mean(name, DETECTORS)
+                )
+        if not 1 <= self.steps <= self.events:
+            raise ValueError(
+                f"a run has at least one step and one event in each, not "
+                f"steps={self.steps} and events={self.events}"
+            )
+        if not 0 < self.rate_hz <= BUNCH_CLOCK_HZ:
+            raise ValueError(
+                f"rate_hz is above 0 and up to {BUNCH_CLOCK_HZ:.0f}, not {self.rate_hz}"
+            )
+
+    def random(self, part: str) -> np.random.Generator:
+        """The random numbers of one part of the run, a stream of their own."""
+        return np.random.default_rng([self.seed, *part.encode()])
