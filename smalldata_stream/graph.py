@@ -1,0 +1,256 @@
+"""What a graph file says: detectors, and the words chained to them.
+
+A graph file holds ``def graph(g, run)``; ``g`` is a `Graph`, ``run`` a `RunInfo`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from smalldata_stream.batch import STRING, Array
+from smalldata_stream.constants import Constants
+from smalldata_stream.detectors.area import (
+    FRAME_FIELDS,
+    Calibration,
+    Kind,
+    as_far_as_possible,
+)
+from smalldata_stream.detectors.light_status import LightStatus
+from smalldata_stream.errors import GraphError, did_you_mean
+from smalldata_stream.flow import Absent, Node
+from smalldata_stream.function import Function
+from smalldata_stream.located import located
+from smalldata_stream.nodes import DetectorNode, field_spec
+from smalldata_stream.plan import Plan
+from smalldata_stream.run import RunInfo
+from smalldata_stream.words import load_foreign_words
+
+FindConstants = Callable[[str], Constants | None]
+
+
+class Graph:
+    """The graph of one run while it is written down.
+
+    Parameters
+    ----------
+    run
+        What the run holds; all that is asked for is checked against it.
+    constants
+        Finds the calibration constants of a detector by its name.
+    """
+
+    def __init__(self, run: RunInfo, constants: FindConstants = lambda detector: None):
+        load_foreign_words()
+        self.run = run
+        self.plan = Plan()
+        self._find_constants = constants
+        self._detectors: dict[str, DetectorNode] = {}
+        self._named: set[str] = set()
+        self.constants: dict[str, Constants] = {}
+
+    # ---------------------------------------------------------------------- detectors
+
+    def detector(
+        self,
+        name: str,
+        *,
+        fields: Sequence[str] | None = None,
+        frames: str | None = None,
+        calibration: Kind | None = None,
+        constants: Constants | None = None,
+        mask: Array | None = None,
+        optional: bool = False,
+    ) -> Node:
+        """A detector: its fields are written, its frames are there to chain words to.
+
+        Parameters
+        ----------
+        name
+            As the run calls it.
+        fields
+            Which fields to write; None for all but frames and the text of scan steps.
+        frames
+            The field whose frames words work on, where the type of the detector does not
+            say it.
+        calibration
+            ``raw``, ``pedestal`` (subtracted) or ``gain`` (and divided by the gain). None
+            is ``gain``; for cameras whose pixels have one gain, as far as their constants
+            go. What was done is in ``/UserDataCfg/<detector>/calibration``.
+        constants
+            Instead of those found for this run.
+        mask
+            True where a pixel is good; bad pixels are 0 and left out of all results.
+        optional
+            Where the run has no such detector, drop it and all chained to it, and say so;
+            otherwise that is an error.
+        """
+        if name not in self.run.detectors:
+            if optional:
+                self.plan.dropped.append(f"{name}: not in this run")
+                return Absent(self.plan, name)
+            hint = did_you_mean(name, self.run.detectors)
+            raise GraphError(
+                f"no detector {name!r} in run {self.run.number}; {hint}. "
+                "Write optional=True for a detector that only some runs have"
+            )
+        if name in self._named:
+            raise GraphError(f"the detector {name!r} is named twice; keep it in a variable")
+        self._named.add(name)
+        node = self._reading(name)
+        frame_field = self._frame_field(node, frames)
+        self._write(node, fields)
+        if frame_field is not None:
+            self._calibrate(node, frame_field, calibration, constants, mask)
+        return node
+
+    def epics(self, *names: str) -> Node:
+        """EPICS variables, all or those named, at the value they had in each event."""
+        return self.detector("epics", fields=names or None)
+
+    def scan(self) -> Node:
+        """The variables of the scan, and ``varStep``, which counts its steps from 0."""
+        node = self.detector("scan")
+        assert isinstance(node, DetectorNode)
+        node.count_steps()
+        return node
+
+    def light_status(
+        self,
+        *,
+        xray_required: Sequence[int] = (),
+        xray_excluded: Sequence[int] = (),
+        laser_required: Sequence[int] = (),
+        laser_excluded: Sequence[int] = (),
+        timing: str = "timing",
+    ) -> Node:
+        """``lightStatus/xray`` and ``/laser`` from the event codes; see `LightStatus`."""
+        if timing not in self.run.detectors:
+            hint = did_you_mean(timing, self.run.detectors)
+            raise GraphError(f"light_status needs the detector {timing!r}; {hint}")
+        status = LightStatus(
+            xray_required=tuple(xray_required),
+            xray_excluded=tuple(xray_excluded),
+            laser_required=tuple(laser_required),
+            laser_excluded=tuple(laser_excluded),
+        )
+        codes = self._reading(timing)["eventcodes"]
+        return self.plan.reduce(status, [codes], "lightStatus")
+
+    # ------------------------------------------------------------ functions and filters
+
+    def function(
+        self,
+        function: Callable[..., Any],
+        *inputs: Node | str,
+        name: str,
+        dtype: Any = "float64",
+        shape: tuple[int, ...] = (),
+        unit: str = "",
+        vectorized: bool = False,
+    ) -> Node:
+        """A plain function of named inputs as a node, written to ``name``.
+
+        ``inputs`` are nodes or output paths (``"gmd/energy"``); an event in which one of
+        them is missing is a gap. See `Function` for what the function gets and returns.
+        """
+        if not inputs:
+            raise GraphError(f"the function {name!r} needs at least one input")
+        if "/" not in name:
+            raise GraphError(f"name={name!r}: write group/name, as in 'i0/ratio'")
+        nodes = [self.plan.find(i) if isinstance(i, str) else i for i in inputs]
+        reduction = Function(
+            function=function,
+            name=name.partition("/")[2],
+            dtype=dtype,
+            shape=shape,
+            unit=unit,
+            vectorized=vectorized,
+        )
+        return self.plan.reduce(reduction, nodes, name)
+
+    def keep(self, node: Node | str, *, why: str) -> None:
+        """Write only the events in which ``node`` is true.
+
+        ``why`` names the reason in the ledger for those left out, as in
+        ``g.keep(light["laser"], why="laser off")``. Totals have their own ``where``.
+        """
+        chosen = self.plan.find(node) if isinstance(node, str) else node
+        if not chosen.absent:
+            self.plan.keeps.append((chosen.key()[0], why))
+
+    # ------------------------------------------------------------------------ inside
+
+    def _reading(self, name: str) -> DetectorNode:
+        if name not in self._detectors:
+            self._detectors[name] = DetectorNode(self.plan, self.run.detectors[name])
+        return self._detectors[name]
+
+    def _write(self, node: DetectorNode, fields: Sequence[str] | None) -> None:
+        if fields is not None:
+            for field in fields:
+                node.write(node.signal(field))
+            return
+        for signal in node.info.signals():
+            field_info = node.info.fields[signal.algorithm, signal.field]
+            steps_text = node.info.name == "scan" and field_info.dtype == STRING
+            frame = (signal.algorithm, signal.field) == self._frame_key(node)
+            if not (field_info.frame or steps_text or frame):
+                node.write(signal)
+
+    def _frame_key(self, node: DetectorNode) -> tuple[str, str] | None:
+        for algorithm in node.info.versions:
+            field = FRAME_FIELDS.get((node.info.type, algorithm))
+            if field is not None and (algorithm, field) in node.info.fields:
+                return algorithm, field
+        return None
+
+    def _frame_field(
+        self, node: DetectorNode, frames: str | None
+    ) -> tuple[str, str] | None:
+        if frames is None:
+            return self._frame_key(node)
+        signal = node.signal(frames)
+        return signal.algorithm, signal.field
+
+    def _calibrate(
+        self,
+        node: DetectorNode,
+        frame_field: tuple[str, str],
+        calibration: Kind | None,
+        constants: Constants | None,
+        mask: Array | None,
+    ) -> None:
+        name = node.info.name
+        found = constants
+        if found is None and calibration != "raw":
+            found = self._find_constants(name)
+        raw = field_spec(node.info, frame_field)
+        kind = calibration or as_far_as_possible(node.info.type, found)
+        plan = Calibration(calibration=kind, mask=mask)
+        prepared = plan.prepare(node.info.type, raw, found)
+        node.use_frames(node.signal(".".join(frame_field)), prepared, "")
+        if found is not None:
+            self.constants[name] = found
+        self.plan.config.setdefault(name, {}).update(prepared.config)
+
+
+GraphFunction = Callable[[Graph, RunInfo], None]
+
+
+def build(
+    function: GraphFunction,
+    run: RunInfo,
+    constants: FindConstants = lambda detector: None,
+    *,
+    file: Path | None = None,
+) -> Graph:
+    """Run a graph function; whatever is wrong is a `GraphError` with file and line."""
+    g = Graph(run, constants)
+    try:
+        function(g, run)
+    except Exception as error:
+        g.plan.close()
+        raise located(error, file) from error
+    return g

@@ -1,0 +1,56 @@
+"""Which constants a run is calibrated with: a file of ours, or psana's database."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+
+from smalldata_stream.constants import Constants, read_constants
+from smalldata_stream.errors import ConstantsError
+from smalldata_stream.graph import FindConstants
+from smalldata_stream.run import RunInfo
+
+log = logging.getLogger(__name__)
+
+FROM_PSANA = "psana"
+"""What to give instead of a file to ask psana's database."""
+
+
+def find_constants(
+    choice: str | None, run: RunInfo, directory: Path | None
+) -> FindConstants:
+    """How the constants of a detector of ``run`` are found.
+
+    ``choice`` is a constants file, ``"psana"`` for psana's database, or None: then the file
+    ``<exp>-rNNNN-constants.h5`` beside the data if there is one, else psana's database
+    where the run names an experiment and the database answers.
+    """
+    if choice == FROM_PSANA:
+        return lambda detector: from_psana(run, detector)
+    if choice is not None:
+        return read_constants(Path(choice)).get
+    if directory is not None:
+        beside = directory / f"{run.exp}-r{run.number:04d}-constants.h5"
+        if beside.is_file():
+            log.info("constants: %s", beside)
+            return read_constants(beside).get
+
+    @cache
+    def if_it_answers(detector: str) -> Constants | None:
+        if not run.exp:
+            return None
+        try:
+            return from_psana(run, detector)
+        except ConstantsError as error:
+            log.warning("no constants for %s: %s", detector, error)
+            return None
+
+    return if_it_answers
+
+
+def from_psana(run: RunInfo, detector: str) -> Constants | None:
+    """The constants that psana's database has for a detector."""
+    from smalldata_stream.sources.psana import psana_constants
+
+    return psana_constants(run.exp, run.number, [detector]).get(detector)

@@ -1,0 +1,238 @@
+"""The kinds of nodes: a detector, a reduction of each event, a reduction over the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.batch import STRING, Batch, Column, Signal, Status, Values, take
+from smalldata_stream.columns import common_events, spread, truth
+from smalldata_stream.detectors.units import unit_of
+from smalldata_stream.errors import GraphError, did_you_mean
+from smalldata_stream.flow import Chosen, Node, below
+from smalldata_stream.protocols import Accumulated, PerEvent, Result, Spec
+from smalldata_stream.run import DetectorInfo
+
+if TYPE_CHECKING:
+    from smalldata_stream.plan import Plan
+
+
+class PerEventNode(Node):
+    """A reduction of each event by itself."""
+
+    def __init__(self, plan: Plan, inputs: Sequence[Node], path: str, prepared: PerEvent):
+        self.prepared = prepared
+        self.keys = [node.key()[0] for node in inputs]
+        super().__init__(plan, inputs, path)
+        self.fields = {
+            output_path(path, field, spec): field
+            for field, spec in prepared.outputs.items()
+        }
+        self.outputs = {p: prepared.outputs[field] for p, field in self.fields.items()}
+        if prepared.chained is not None:
+            self.value = (path, prepared.chained[0])
+        elif len(self.outputs) == 1:
+            ((only, spec),) = self.outputs.items()
+            self.value = (only, spec)
+
+    def work(self, batch: Batch) -> None:
+        """Compute over the events that have all inputs; the others have a gap."""
+        inputs = [batch.record[key] for key in self.keys]
+        events = common_events(inputs)
+        values = [column.at(events) for column in inputs]
+        timestamps = batch.timestamps[events]
+        prepared = self.prepared
+        columns = self.columns(prepared.compute, prepared.outputs, values, timestamps)
+        for path, field in self.fields.items():
+            batch.record.add(path, spread(columns[field], events))
+        if prepared.chained is None or not self.wanted:
+            return
+        spec, cut = prepared.chained
+        chained = self.columns(lambda *v: {"": cut(*v)}, {"": spec}, values, timestamps)
+        batch.record.add(self.path, spread(chained[""], events))
+
+
+class TotalNode(Node):
+    """A reduction over the run: a state that adds up, exactly, in any order."""
+
+    def __init__(
+        self, plan: Plan, inputs: Sequence[Node], path: str, prepared: Accumulated
+    ):
+        self.prepared, self.state = prepared, prepared.start()
+        self.keys = [node.key()[0] for node in inputs]
+        self.where: tuple[str, bool] | None = None
+        waits = list(inputs)
+        if prepared.where is not None:
+            chooser = plan.find(prepared.where[0])
+            self.where = (chooser.key()[0], prepared.where[1])
+            waits.append(chooser)
+        super().__init__(plan, waits, path)
+        stem = f"{prepared.group}/{inputs[0].path.replace('/', '_')}"
+        self.fields = {f"{stem}_{field}": field for field in prepared.outputs}
+        self.totals = {p: prepared.outputs[field] for p, field in self.fields.items()}
+
+    def work(self, batch: Batch) -> None:
+        """Add the chosen events."""
+        inputs = [batch.record[key] for key in self.keys]
+        events = common_events(inputs)
+        if self.where is not None:
+            events = events & truth(batch.record[self.where[0]], self.where[1])
+        self._add([column.at(events) for column in inputs], batch.timestamps[events])
+
+    def _add(self, values: Sequence[Values], timestamps: NDArray[np.uint64]) -> None:
+        if not len(timestamps):
+            return
+        try:
+            self.state.add(*values)
+        except Exception as error:  # noqa: BLE001  isolation: a node may raise anything
+            if len(timestamps) == 1:
+                self.plan.failed(self.path, timestamps, error)
+                return
+            first = np.arange(len(timestamps)) < len(timestamps) // 2
+            for half in (first, ~first):
+                self._add([take(v, half) for v in values], timestamps[half])
+
+    def results(self) -> dict[str, Result]:
+        """The totals so far, by path."""
+        values = self.state.value()
+        return {path: values[field] for path, field in self.fields.items()}
+
+
+def output_path(path: str, field: str, spec: Spec) -> str:
+    """Where a field goes; what varies in length is marked as smallData marks it.
+
+    >>> output_path("cam/ROI_0", "sum", Spec(dtype=np.dtype(float)))
+    'cam/ROI_0_sum'
+    >>> output_path("cam/droplet", "x", Spec(dtype=np.dtype(float), kind="ragged"))
+    'cam/var_droplet/x'
+    """
+    if spec.kind == "ragged":
+        group, _, branch = path.partition("/")
+        return f"{group}/var_{branch}/{field}" if field else f"{group}/var_{branch}"
+    return below(path, field) if field else path
+
+
+class DetectorNode(Node):
+    """A detector: puts what is asked of it into the record, calibrated where it has frames.
+
+    Only the fields that the graph uses are read. ``written`` maps output path to signal.
+    """
+
+    def __init__(self, plan: Plan, info: DetectorInfo):
+        super().__init__(plan, [plan.source], info.name)
+        self.info = info
+        self.written: dict[str, Signal] = {}
+        self.read: dict[Signal, None] = {}
+        self.frames: tuple[Signal, PerEvent] | None = None
+        self.steps_path = ""
+        self.outputs[f"damage/{info.name}"] = Spec(
+            dtype=np.dtype(bool), long_name=f"1 where {info.name} is there and undamaged"
+        )
+
+    def want(self, signal: Signal) -> None:
+        """Have the source read ``signal``."""
+        self.read[signal] = None
+        self.plan.signals[signal] = None
+
+    def write(self, signal: Signal) -> None:
+        """Write ``signal`` for each event."""
+        path = self.field_path(signal)
+        self.want(signal)
+        self.written[path] = signal
+        self.outputs[path] = field_spec(self.info, signal[1:])
+
+    def use_frames(self, signal: Signal, prepared: PerEvent, name: str) -> None:
+        """Let chained words work on what ``prepared`` makes of ``signal``."""
+        self.want(signal)
+        self.frames = (signal, prepared)
+        self.value = (self.info.name, prepared.outputs[name])
+
+    def count_steps(self) -> None:
+        """Write ``varStep``, the number of the step of each event, from 0."""
+        self.steps_path = f"{self.info.name}/varStep"
+        self.outputs[self.steps_path] = Spec(
+            dtype=np.dtype(np.int32), long_name="number of the scan step, from 0"
+        )
+
+    def field_path(self, signal: Signal) -> str:
+        """Output path of a field: ``<detector>/<field>``, with the algorithm if needed."""
+        same = [key for key in self.info.fields if key[1] == signal.field]
+        name = signal.field if len(same) == 1 else f"{signal.algorithm}_{signal.field}"
+        variable = self.info.fields[signal.algorithm, signal.field].variable
+        return f"{self.info.name}/{'var_' if variable else ''}{name}"
+
+    def signal(self, field: str) -> Signal:
+        """The signal called ``field`` or ``algorithm.field``."""
+        found = [
+            signal
+            for signal in self.info.signals()
+            if field in (signal.field, f"{signal.algorithm}.{signal.field}")
+        ]
+        if len(found) == 1:
+            return found[0]
+        known = [f"{algorithm}.{name}" for algorithm, name in self.info.fields]
+        if found:
+            raise GraphError(
+                f"{self.info.name} has {field!r} in several algorithms; write one of "
+                + ", ".join(f"{s.algorithm}.{s.field}" for s in found)
+            )
+        raise GraphError(
+            f"{self.info.name} has no field {field!r}; {did_you_mean(field, known)}"
+        )
+
+    def __getitem__(self, field: str) -> Node:
+        """One field, to chain words behind it or to give it to a function."""
+        signal = self.signal(field)
+        self.want(signal)
+        spec = field_spec(self.info, signal[1:])
+        return Chosen(self, f"{self.info.name}/{signal.field}", str(signal), spec)
+
+    def key(self) -> tuple[str, Spec]:
+        """The calibrated frames; `GraphError` where the detector has none."""
+        if self.value is None:
+            known = ", ".join(f"{a}.{f}" for a, f in self.info.fields)
+            raise GraphError(
+                f"{self.info.name} (type {self.info.type}) has no frames; choose "
+                f"a field, as in {self.info.name}[...], of: {known}"
+            )
+        return super().key()
+
+    def work(self, batch: Batch) -> None:
+        """Hand the columns of the batch to the record; calibrate if anybody wants it."""
+        for signal in self.read:
+            batch.record.add(str(signal), batch.columns[signal])
+        for path, signal in self.written.items():
+            batch.record.add(path, batch.columns[signal])
+        if self.info.name in batch.status:
+            good = batch.status[self.info.name] == Status.OK
+            batch.record.add(f"damage/{self.info.name}", Column(good))
+        if self.steps_path:
+            in_step = batch.steps >= 0
+            batch.record.add(self.steps_path, Column(batch.steps[in_step], in_step))
+        if self.frames is None or not self.wanted:
+            return
+        signal, prepared = self.frames
+        column = batch.columns[signal]
+        events, timestamps = column.mask, batch.timestamps[column.mask]
+        made = self.columns(prepared.compute, prepared.outputs, [column.values], timestamps)
+        (frames,) = made.values()
+        batch.record.add(self.info.name, spread(frames, events))
+
+
+def field_spec(info: DetectorInfo, key: tuple[str, str]) -> Spec:
+    """What a field of a detector puts out for one event; ``key`` is (algorithm, field)."""
+    field = info.fields[key]
+    kind = "ragged" if field.variable else "frames" if field.frame else "dense"
+    shape: tuple[int, ...] | None = field.shape
+    if shape is None and (field.rank == 0 or field.dtype == STRING):
+        shape = ()
+    return Spec(
+        dtype=field.dtype,
+        shape=() if field.variable else shape,
+        kind=kind,  # type: ignore[arg-type]  # one of the three literals
+        unit=field.unit or unit_of(info.type, key[1]),
+        long_name=field.long_name,
+    )

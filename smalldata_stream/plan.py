@@ -1,0 +1,149 @@
+"""All nodes of one graph for one run: building it, running it, and what happened."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.batch import Batch, Signal
+from smalldata_stream.errors import GraphError, did_you_mean
+from smalldata_stream.flow import Absent, Chosen, Node, foreign_streams
+from smalldata_stream.ledger import DeadLetter, Ledger
+from smalldata_stream.nodes import PerEventNode, TotalNode
+from smalldata_stream.protocols import PerEvent, Reduction, Result, Spec
+
+LETTERS_PER_NODE = 20
+"""Failures of one node that are kept in full; all are counted."""
+
+
+class Plan:
+    """All nodes of one graph for one run, and what happened in them.
+
+    ``signals`` is what the source must read; ``config`` what goes to ``/UserDataCfg``;
+    ``keeps`` the (path, why) of the columns that decide which events are written;
+    ``dropped`` says what the graph asked for and this run does not have.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.signals: dict[Signal, None] = {}
+        self.config: dict[str, dict[str, Any]] = {}
+        self.keeps: list[tuple[str, str]] = []
+        self.dropped: list[str] = []
+        self.failures: Counter[str] = Counter()
+        self.letters: list[DeadLetter] = []
+        self.source = Node(self, [], "events")
+
+    # ----------------------------------------------------------------------- building
+
+    def find(self, path: str) -> Node:
+        """The node that puts out ``path``, ready to be chained to."""
+        for node in self.nodes:
+            if path in node.outputs:
+                return Chosen(node, path, path, node.outputs[path])
+        known = did_you_mean(path, self.outputs())
+        raise GraphError(f"nothing before this line puts out {path!r}; {known}")
+
+    def reduce(self, reduction: Reduction, inputs: Sequence[Node], path: str) -> Node:
+        """Make the node of a reduction of ``inputs``."""
+        absent = [node.path for node in inputs if node.absent]
+        if absent:
+            self.dropped.append(f"{path}: needs {', '.join(absent)}")
+            return Absent(self, path)
+        prepared = reduction.prepare(*(node.key()[1] for node in inputs))
+        node: PerEventNode | TotalNode
+        if isinstance(prepared, PerEvent):
+            node = PerEventNode(self, inputs, path, prepared)
+        else:
+            node = TotalNode(self, inputs, path, prepared)
+        self.claim(node)
+        node.root = inputs[0].root or reduction.name
+        self._configure(node, {**parameters(reduction), **prepared.config}, reduction.name)
+        return node
+
+    def _configure(self, node: Node, values: Mapping[str, Any], name: str) -> None:
+        """Note parameters as smallData does: ``<first word>__<word>_<parameter>``."""
+        group, _, word = node.path.partition("/")
+        config = self.config.setdefault(group, {})
+        for parameter, value in values.items():
+            known_as = SMALLDATA_NAMES.get(parameter, parameter)
+            config[f"{node.root}__{name}_{known_as}" if word else known_as] = value
+
+    def claim(self, node: Node) -> None:
+        """Make sure that no two nodes write the same; `GraphError` names the path."""
+        for other in self.nodes:
+            if other is not node:
+                for path in (*node.outputs, *node.totals):
+                    if path in other.outputs or path in other.totals:
+                        raise GraphError(
+                            f"{path} is written twice; give one of the two another name"
+                        )
+
+    def outputs(self) -> dict[str, Spec]:
+        """Everything written for each event, by path."""
+        return {path: spec for node in self.nodes for path, spec in node.outputs.items()}
+
+    def totals(self) -> dict[str, Spec]:
+        """Everything written at the end of the run, by path."""
+        return {path: spec for node in self.nodes for path, spec in node.totals.items()}
+
+    # ------------------------------------------------------------------------ running
+
+    def push(self, batch: Batch) -> None:
+        """Send a batch through the graph; its record is complete when this returns."""
+        self.source.update(batch)
+
+    def failed(self, node: str, timestamps: NDArray[np.uint64], error: Exception) -> None:
+        """Count failed events of a node; keep the first of them as dead letters."""
+        self.failures[node] += len(timestamps)
+        if sum(letter.node == node for letter in self.letters) < LETTERS_PER_NODE:
+            text = "".join(traceback.format_exception(error))
+            what = f"{type(error).__name__}: {error}"
+            self.letters.append(DeadLetter(int(timestamps[0]), node, what, text))
+
+    def results(self) -> dict[str, Result]:
+        """The totals of the run so far, by path."""
+        found: dict[str, Result] = {}
+        for node in self.nodes:
+            if isinstance(node, TotalNode):
+                found |= node.results()
+        return found
+
+    def report(self, ledger: Ledger) -> None:
+        """Put the failures of the nodes into the ledger."""
+        ledger.gaps = Counter(self.failures)
+        ledger.dead_letters = list(self.letters)
+
+    def close(self) -> None:
+        """Let go of everything; streamz keeps every sink alive until it is destroyed."""
+        for stream in foreign_streams(self.nodes):
+            stream.destroy()
+
+
+SMALLDATA_NAMES = {"bounds": "bound", "threshold_adu": "thresADU"}
+"""Parameters that have another name in smallData files."""
+
+
+def parameters(reduction: Reduction) -> dict[str, Any]:
+    """The parameters of a reduction, a frozen dataclass, by name."""
+    names: Mapping[str, Any] = getattr(reduction, "__dataclass_fields__", {})
+    values = {name: getattr(reduction, name) for name in names if name != "name"}
+    return {name: source_text(v) if callable(v) else v for name, v in values.items()}
+
+
+def source_text(function: Callable[..., Any]) -> str:
+    """The text of a function, or its name where there is no text.
+
+    >>> source_text(abs)
+    'abs'
+    """
+    try:
+        return inspect.getsource(function).strip()
+    except (OSError, TypeError):
+        return getattr(function, "__name__", type(function).__name__)

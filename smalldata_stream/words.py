@@ -1,0 +1,109 @@
+"""The words of the graph language, one line each: a method name and its parameters.
+
+A word ties a method to the frozen dataclass that holds its parameters, so that editors and
+type checkers know its exact signature and a misspelled parameter is an error before it is
+run. To add a reduction: one file in ``reductions/``, one line in `Words`, one contract
+test, one changelog line. Other packages add words through the entry point group
+``smalldata_stream.words``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache, wraps
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Generic, ParamSpec, overload
+
+from smalldata_stream.errors import GraphError, did_you_mean
+from smalldata_stream.protocols import Reduction
+from smalldata_stream.reductions.projection import Projection
+from smalldata_stream.reductions.roi import Roi
+from smalldata_stream.reductions.sum import Sum
+
+if TYPE_CHECKING:
+    from smalldata_stream.flow import Node
+
+P = ParamSpec("P")
+
+
+class Word(Generic[P]):
+    """A method that chains one reduction; made by `word`."""
+
+    def __init__(self, make: Callable[P, Reduction]):
+        self.make = make
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, node: None, owner: type) -> Word[P]: ...
+    @overload
+    def __get__(self, node: Words, owner: type) -> Callable[P, Node]: ...
+    def __get__(self, node: Words | None, owner: type) -> Word[P] | Callable[P, Node]:
+        if node is None:
+            return self
+
+        @wraps(self.make)
+        def chain(*args: P.args, **kwargs: P.kwargs) -> Node:
+            check_parameters(self.name, self.make, args, kwargs)
+            return node.reduce(self.make(*args, **kwargs))
+
+        return chain
+
+
+def word(make: Callable[P, Reduction]) -> Word[P]:
+    """The method whose parameters are those of ``make``, a frozen dataclass."""
+    return Word(make)
+
+
+class Words:
+    """Every word that can be chained behind a node."""
+
+    roi = word(Roi)
+    projection = word(Projection)
+    sum = word(Sum)
+
+    def reduce(self, reduction: Reduction) -> Node:
+        """Chain a reduction that has no word of its own."""
+        raise TypeError(f"{type(self).__name__} cannot be reduced")
+
+
+def check_parameters(
+    name: str,
+    make: Callable[..., object],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+) -> None:
+    """Raise `GraphError` where the parameters are not those of ``make``.
+
+    >>> check_parameters("roi", lambda bounds, area=False: None, (), {"aera": True})
+    Traceback (most recent call last):
+    ...
+    smalldata_stream.errors.GraphError: roi has no parameter 'aera'; did you mean 'area'? \
+There is: area, bounds
+    """
+    signature = inspect.signature(make)
+    for given in kwargs:
+        if given not in signature.parameters:
+            near = did_you_mean(given, signature.parameters)
+            raise GraphError(f"{name} has no parameter {given!r}; {near}")
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise GraphError(f"{name}{signature}: {error}") from error
+
+
+@cache
+def load_foreign_words() -> None:
+    """Add the words that other installed packages offer; never replaces one of ours."""
+    for entry in entry_points(group="smalldata_stream.words"):
+        if hasattr(Words, entry.name):
+            raise GraphError(
+                f"the word {entry.name!r} of {entry.value} exists already; "
+                "its package must give it another name"
+            )
+        foreign: Word[...] = word(entry.load())
+        foreign.__set_name__(Words, entry.name)
+        setattr(Words, entry.name, foreign)
