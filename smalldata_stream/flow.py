@@ -13,6 +13,7 @@ that fail get a gap and a dead letter, and the rest goes on. streamz's own nodes
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +71,8 @@ class Node(Words, Stream):  # type: ignore[misc]  # streamz is untyped
     value
         Key in the record, and `Spec`, of what a chained word works on; None where there
         is nothing, or where one of several results must be chosen first.
+    seconds, events
+        Time spent in this node so far, and events that came through it.
     """
 
     _graphviz_shape = "box"
@@ -82,6 +85,7 @@ class Node(Words, Stream):  # type: ignore[misc]  # streamz is untyped
         self.wanted = False
         self.absent = False
         self.root = ""
+        self.seconds, self.events = 0.0, 0
         self._batch: Batch | None = None
         self._waiting = 0
         super().__init__(upstreams=list(dict.fromkeys(inputs)), stream_name=path)
@@ -136,7 +140,10 @@ class Node(Words, Stream):  # type: ignore[misc]  # streamz is untyped
         if self._waiting:
             return []
         self._batch = None
+        started = perf_counter()
         self.work(x)
+        self.seconds += perf_counter() - started
+        self.events += len(x)
         return self._emit(x)
 
     def work(self, batch: Batch) -> None:

@@ -70,8 +70,11 @@ class TotalNode(Node):
             self.where = (chooser.key()[0], prepared.where[1])
             waits.append(chooser)
         super().__init__(plan, waits, path)
-        stem = f"{prepared.group}/{inputs[0].path.replace('/', '_')}"
-        self.fields = {f"{stem}_{field}": field for field in prepared.outputs}
+        self.plot_path = f"plots/{path}"
+        stem = f"Sums/{inputs[0].path.replace('/', '_')}_"
+        if prepared.plot is not None:
+            stem = f"{self.plot_path}/"
+        self.fields = {f"{stem}{field}": field for field in prepared.outputs}
         self.totals = {p: prepared.outputs[field] for p, field in self.fields.items()}
 
     def work(self, batch: Batch) -> None:

@@ -1,4 +1,4 @@
-"""The three packages of the project come from one place, or the numbers could be anybody's."""
+"""The packages of the project come from one place, or the numbers could be anybody's."""
 
 from __future__ import annotations
 

@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.batch import Batch, Signal
+from smalldata_stream.batch import Batch, Column, Signal
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Chosen, Node, foreign_streams
 from smalldata_stream.ledger import DeadLetter, Ledger
 from smalldata_stream.nodes import PerEventNode, TotalNode
-from smalldata_stream.protocols import PerEvent, Reduction, Result, Spec
+from smalldata_stream.protocols import PerEvent, Plot, Reduction, Result, Spec
 
 LETTERS_PER_NODE = 20
 """Failures of one node that are kept in full; all are counted."""
+
+TIMESTAMP = "timestamp"
+"""Path under which a node may ask for the timestamps of the events."""
 
 
 class Plan:
@@ -44,6 +47,9 @@ class Plan:
 
     def find(self, path: str) -> Node:
         """The node that puts out ``path``, ready to be chained to."""
+        if path == TIMESTAMP:
+            self.source.wanted = True
+            return Chosen(self.source, path, path, Spec(dtype=np.dtype(np.uint64)))
         for node in self.nodes:
             if path in node.outputs:
                 return Chosen(node, path, path, node.outputs[path])
@@ -51,7 +57,8 @@ class Plan:
         raise GraphError(f"nothing before this line puts out {path!r}; {known}")
 
     def reduce(self, reduction: Reduction, inputs: Sequence[Node], path: str) -> Node:
-        """Make the node of a reduction of ``inputs``."""
+        """Make the node of a reduction of ``inputs``, and of the others it names."""
+        inputs = [*inputs, *map(self.find, getattr(reduction, "others", ()))]
         absent = [node.path for node in inputs if node.absent]
         if absent:
             self.dropped.append(f"{path}: needs {', '.join(absent)}")
@@ -89,6 +96,14 @@ class Plan:
         """Everything written for each event, by path."""
         return {path: spec for node in self.nodes for path, spec in node.outputs.items()}
 
+    def plots(self) -> dict[str, Plot]:
+        """How the totals are shown, by the path above them."""
+        return {
+            node.plot_path: node.prepared.plot
+            for node in self.nodes
+            if isinstance(node, TotalNode) and node.prepared.plot is not None
+        }
+
     def totals(self) -> dict[str, Spec]:
         """Everything written at the end of the run, by path."""
         return {path: spec for node in self.nodes for path, spec in node.totals.items()}
@@ -97,6 +112,8 @@ class Plan:
 
     def push(self, batch: Batch) -> None:
         """Send a batch through the graph; its record is complete when this returns."""
+        if self.source.wanted:
+            batch.record.add(TIMESTAMP, Column(batch.timestamps))
         self.source.update(batch)
 
     def failed(self, node: str, timestamps: NDArray[np.uint64], error: Exception) -> None:

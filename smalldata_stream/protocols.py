@@ -137,17 +137,29 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """How the totals of a reduction are shown; ``kind`` says what their fields mean."""
+
+    kind: str
+    title: str
+    x_label: str = ""
+    y_label: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accumulated:
     """A reduction over the run, made ready for its input.
 
     ``where`` names a column of the record and the truth it must have: only those events
-    are added. Results go to ``/<group>/<detector>_<field>``.
+    are added. Results go to ``/Sums/<detector>_<field>``; those of a plot to
+    ``/plots/<detector>/<word>/<field>``.
     """
 
     outputs: Mapping[str, Spec]
     start: Callable[[], State]
     where: tuple[str, bool] | None = None
-    group: str = "Sums"
+    plot: Plot | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -159,7 +171,9 @@ class Reduction(Protocol):
 
     A wrong parameter raises ValueError in ``__post_init__``, one that does not fit the
     input raises ValueError in ``prepare``; both say what is there and what to write. The
-    flow adds graph file and line.
+    flow adds graph file and line. One that needs more than what it is chained to has an
+    attribute ``others``: paths of the record (``"timestamp"`` is one), given to ``prepare``
+    and to the functions after the first input.
     """
 
     @property
@@ -185,6 +199,8 @@ class Declaration:
         Per path (``jungfrau/ROI_0_sum``), what each event will have.
     totals
         Per path (``Sums/jungfrau_calib``), what the end of the run will have.
+    plots
+        Per path (``plots/jungfrau/ROI_0_histogram``), how the totals below it are shown.
     config
         Per group (``jungfrau``), parameter name to value, for ``/UserDataCfg``.
     provenance
@@ -194,6 +210,7 @@ class Declaration:
     run: RunInfo
     outputs: Mapping[str, Spec]
     totals: Mapping[str, Spec] = field(default_factory=dict)
+    plots: Mapping[str, Plot] = field(default_factory=dict)
     config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
 

@@ -65,6 +65,7 @@ def declare(g: Graph, graph: GraphFile, command: str = "") -> Declaration:
         run=g.run,
         outputs=g.plan.outputs(),
         totals=g.plan.totals(),
+        plots=g.plan.plots(),
         config=g.plan.config,
         provenance=provenance(g, graph, command),
     )

@@ -51,6 +51,6 @@ def find_constants(
 
 def from_psana(run: RunInfo, detector: str) -> Constants | None:
     """The constants that psana's database has for a detector."""
-    from smalldata_stream.sources.psana import psana_constants
+    from smalldata_stream.sources.psana_constants import psana_constants
 
-    return psana_constants(run.exp, run.number, [detector]).get(detector)
+    return psana_constants(run.exp, run.number, [run.detector(detector)]).get(detector)

@@ -73,7 +73,7 @@ class Sum:
 
     def __post_init__(self) -> None:
         asked = _parsed(self.algorithm)
-        if not isinstance(self.name, str) or "/" in self.name:
+        if "/" in self.name:
             raise ValueError(f"name={self.name!r}: write a word such as 'calib_pumped'")
         object.__setattr__(self, "name", self.name or self.algorithm)
         if asked.dropped and self.where is not None:

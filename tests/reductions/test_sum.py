@@ -41,7 +41,7 @@ def test_each_algorithm_alone_and_none_alters_the_frames(
     assert np.array_equal(frames, before)
     declared = prepared.outputs[algorithm]
     assert (declared.dtype, declared.shape) == (result.value.dtype, result.value.shape)
-    assert prepared.group == "Sums"
+    assert prepared.plot is None
 
 
 def test_dropped_takes_events_without_xrays() -> None:
