@@ -1,0 +1,278 @@
+"""Growing files: read what is there, wait for more, end at EndRun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.batch import Batch, BatchLimits, Signal
+from smalldata_stream.errors import CorruptData, RunNotFound, SourceError
+from smalldata_stream.protocols import Fault
+from smalldata_stream.run import RunInfo
+from smalldata_stream.sources.files_describe import describe_run
+from smalldata_stream.sources.files_events import build_events
+from smalldata_stream.sources.files_find import first_chunks, runs_in
+from smalldata_stream.sources.files_reader import RunReader, check_signals
+from smalldata_stream.sources.files_runs import StreamRun, begin_of, identity
+from smalldata_stream.sources.files_stream import (
+    GROWING,
+    MappedFile,
+    Stream,
+    chunk_named,
+    next_chunk,
+)
+from smalldata_stream.xtc2.describe import Description
+from smalldata_stream.xtc2.faults import FaultLog
+from smalldata_stream.xtc2.format import Service
+from smalldata_stream.xtc2.index import ROW, walk_headers
+
+SAME_LIST_POLLS = 5
+FIRST_EVENT_SECONDS = 3.0
+NEVER = int(np.iinfo(np.uint64).max)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFiles:
+    """How to wait for data at the end of files that are being written.
+
+    Attributes
+    ----------
+    silence_seconds
+        After so long without a byte in a stream that has not ended, reading fails.
+    poll_seconds
+        Time between looks at the files.
+    """
+
+    silence_seconds: float = 60.0
+    poll_seconds: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.silence_seconds <= 0 or self.poll_seconds <= 0:
+            raise ValueError(f"times to wait are above zero, not {self}")
+
+
+@dataclass(slots=True)
+class GrowingStream:
+    """A stream whose files grow; ``rows`` are those not handed on yet."""
+
+    stream: Stream
+    growing: bool
+    ended: bool = False
+    heard: float = field(default_factory=time.monotonic)
+    seen: int = 0
+    problem: str = ""
+    rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, ROW))
+    _named: str | None = None
+
+    def poll(self) -> NDArray[Any]:
+        """Further rows, and note whether the stream has come to its end."""
+        file = self.stream.files[-1]
+        grown = file.refresh()
+        if grown:
+            self.heard = time.monotonic()
+        found = self._walk(file)
+        following = next_chunk(self.stream, self._named)
+        if following is not None and file.walked == len(file.buffer) and not self.ended:
+            self.stream.files.append(MappedFile(following))
+            self.heard = time.monotonic()
+            found = np.concatenate([found, self._walk(self.stream.files[-1])])
+        elif self.growing and not grown and not self._expects_more(file.path):
+            # The writer has closed and renamed the file, and nothing came after.
+            self.ended = True
+        return found
+
+    def _expects_more(self, path: Path) -> bool:
+        here = [file.path.name.removesuffix(GROWING) for file in self.stream.files]
+        named = self._named is not None and self._named not in here
+        return named or path.name.endswith(GROWING)
+
+    def _walk(self, file: MappedFile) -> NDArray[Any]:
+        walked = walk_headers(file.buffer, file.walked, len(self.stream.files) - 1)
+        file.walked, self.problem = walked.end, walked.problem
+        try:
+            self.stream.extend(walked.rows)
+        except CorruptData as error:
+            if not self.stream.configurations:
+                raise
+            self.stream.faults.add(str(error.path), error.offset, error.what, 1)
+            self.ended = True
+        found, self.stream.rows = self.stream.rows, self.stream.rows[:0].copy()
+        if len(found):
+            self.seen = max(self.seen, int(found["timestamp"].max()))
+            self.ended |= bool((found["service"] == Service.END_RUN).any())
+            self._named = chunk_named(self.stream, found) or self._named
+        self.rows = np.concatenate([self.rows, found])
+        return found
+
+    def take(self, until: int) -> NDArray[Any]:
+        """Rows of the events up to a time; they are not kept."""
+        ready = self.rows["timestamp"] <= until
+        taken, self.rows = self.rows[ready], self.rows[~ready]
+        events: NDArray[Any] = taken[taken["service"] >= Service.L1_ACCEPT_END_OF_BATCH]
+        return events
+
+
+def wait_for_run(exp: str, run: int, folder: Path, live: LiveFiles) -> LiveRun:
+    """The run once its files are there and have their first events.
+
+    Raises `RunNotFound` or `SourceError` after the stated silence.
+    """
+    paths = _wait_for_files(exp, run, folder, live)
+    streams: list[GrowingStream] = []
+    log = FaultLog()
+    for path in paths:
+        stream = Stream(path, log, files=[MappedFile(path)])
+        streams.append(GrowingStream(stream, path.name.endswith(GROWING)))
+    first_event = 0.0
+    while True:
+        for one in streams:
+            one.poll()
+        _raise_if_silent(streams, live)
+        begun = [bool(len(one.stream.configurations)) for one in streams]
+        have = [
+            one.ended or bool((one.rows["service"] == Service.L1_ACCEPT).any())
+            for one in streams
+        ]
+        now = time.monotonic()
+        first_event = first_event or (now if any(have) else 0.0)
+        waited = bool(first_event) and now - first_event > FIRST_EVENT_SECONDS
+        if all(begun) and (all(have) or waited):
+            return LiveRun(streams, live, log)
+        time.sleep(live.poll_seconds)
+
+
+def _wait_for_files(exp: str, run: int, folder: Path, live: LiveFiles) -> list[Path]:
+    """The files of a run, when no further one has come for some polls."""
+    since = time.monotonic()
+    paths: list[Path] = []
+    same = 0
+    while same < SAME_LIST_POLLS:
+        found = runs_in(folder).get((exp, run), []) if folder.is_dir() else []
+        now = first_chunks(found)
+        stems = [path.name.removesuffix(GROWING) for path in now]
+        same = same + 1 if stems == [p.name.removesuffix(GROWING) for p in paths] else 0
+        paths = now
+        if not paths:
+            same = 0
+            if time.monotonic() - since > live.silence_seconds:
+                raise RunNotFound(
+                    f"no file of {exp} run {run} appeared in {folder} "
+                    f"within {live.silence_seconds:g} s"
+                )
+        time.sleep(live.poll_seconds)
+    return paths
+
+
+def _raise_if_silent(streams: Sequence[GrowingStream], live: LiveFiles) -> None:
+    """Raise SourceError for a stream that has not ended and from which nothing comes."""
+    now = time.monotonic()
+    for one in streams:
+        if not one.ended and now - one.heard > live.silence_seconds:
+            file = one.stream.files[-1]
+            end = f"; what is there at its end: {one.problem}" if one.problem else ""
+            raise SourceError(
+                f"{file.path}: nothing new for {live.silence_seconds:g} s and no EndRun "
+                f"(read up to byte {file.walked} of {len(file.buffer)}{end})"
+            )
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A run that is being written; implements `smalldata_stream.protocols.Run`.
+
+    An event is given once every stream has come to its time, so all of it is there.
+    """
+
+    growing: Sequence[GrowingStream]
+    live: LiveFiles
+    log: FaultLog
+    _description: Description = field(init=False)
+    _info: RunInfo = field(init=False)
+    _used: bool = False
+    _given: int | None = None
+
+    def __post_init__(self) -> None:
+        parts = [StreamRun.of(one.stream, one.rows) for one in self.growing]
+        self._description = describe_run(parts, self.log)
+        exp, number = identity(parts)
+        self._info = RunInfo(
+            exp=exp,
+            number=number,
+            detectors=self._description.detectors,
+            begin=begin_of(parts),
+            source="growing files: "
+            + ", ".join(str(one.stream.path) for one in self.growing),
+        )
+
+    @property
+    def info(self) -> RunInfo:
+        """What the run holds, as far as its first events show it."""
+        return self._info
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Damage met so far, added up by file and kind."""
+        return self.log.faults()
+
+    def batches(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
+        """The events in order of time as they come; ends when every stream has ended.
+
+        Raises `SourceError` when a stream falls silent, after what is there was given.
+        """
+        if self._used:
+            raise SourceError("the batches of a run can be asked for once")
+        self._used = True
+        check_signals(self._info, signals)
+        streams = [one.stream for one in self.growing]
+        return self._batches(
+            RunReader(self._description, streams, signals, self.log), limits
+        )
+
+    def _batches(self, reader: RunReader, limits: BatchLimits) -> Iterator[Batch]:
+        for one in self.growing:
+            reader.take_transitions(one.stream, one.rows)
+        while True:
+            yield from self._complete(reader, limits)
+            if all(one.ended for one in self.growing):
+                return
+            time.sleep(self.live.poll_seconds)
+            for one in self.growing:
+                reader.take_transitions(one.stream, one.poll())
+            try:
+                _raise_if_silent(self.growing, self.live)
+            except SourceError:
+                yield from self._complete(reader, limits, everything=True)
+                raise
+
+    def _complete(
+        self, reader: RunReader, limits: BatchLimits, *, everything: bool = False
+    ) -> Iterator[Batch]:
+        """The events that all streams have passed."""
+        until = min((one.seen for one in self.growing if not one.ended), default=NEVER)
+        rows = [
+            (str(one.stream.path), self._in_time(one, NEVER if everything else until))
+            for one in self.growing
+        ]
+        table = build_events(rows, self.log)
+        if len(table.timestamps):
+            self._given = int(table.timestamps[-1])
+        yield from reader.batches(table, limits)
+
+    def _in_time(self, one: GrowingStream, until: int) -> NDArray[Any]:
+        """Events of a stream up to a time; those the others have passed are lost."""
+        rows = one.take(until)
+        if self._given is None:
+            return rows
+        late = rows["timestamp"] <= np.uint64(self._given)
+        if late.any():
+            count, where = int(late.sum()), int(rows["offset"][np.argmax(late)])
+            what = f"{count} datagrams older than events given before"
+            self.log.add(str(one.stream.path), where, what, 1, events=count)
+        kept: NDArray[Any] = rows[~late]
+        return kept

@@ -1,0 +1,85 @@
+"""From a table of events to batches: one reader for finished and for growing files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.batch import Batch, BatchLimits, Signal, Status
+from smalldata_stream.errors import SourceError, did_you_mean
+from smalldata_stream.run import RunInfo
+from smalldata_stream.sources.files_events import EventTable
+from smalldata_stream.sources.files_stream import Stream
+from smalldata_stream.xtc2.decode import Decoder
+from smalldata_stream.xtc2.describe import Description
+from smalldata_stream.xtc2.faults import FaultLog
+from smalldata_stream.xtc2.format import Service
+from smalldata_stream.xtc2.inforce import InForce
+from smalldata_stream.xtc2.recipes import Kind
+
+
+@dataclass(slots=True)
+class RunReader:
+    """Decodes chosen signals of the streams of one run."""
+
+    description: Description
+    streams: Sequence[Stream]
+    signals: Collection[Signal]
+    faults: FaultLog
+    _decoder: Decoder = field(init=False)
+    _in_force: InForce = field(init=False)
+    _begun: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    def __post_init__(self) -> None:
+        self.signals = list(dict.fromkeys(self.signals))
+        self._decoder = Decoder(self.description, self.signals, self.faults)
+        self._in_force = InForce(self.description, self.signals, self.faults)
+
+    def take_transitions(self, stream: Stream, rows: NDArray[Any]) -> None:
+        """Note the steps and slow values among further rows of a stream."""
+        for service, kind in (
+            (Service.SLOW_UPDATE, Kind.SLOW),
+            (Service.BEGIN_STEP, Kind.STEP),
+        ):
+            some = rows[rows["service"] == service]
+            self._in_force.add(stream.blocks(some, np.arange(len(some))), kind)
+        steps = rows["timestamp"][rows["service"] == Service.BEGIN_STEP]
+        self._begun = np.union1d(self._begun, steps)
+
+    def batches(self, table: EventTable, limits: BatchLimits) -> Iterator[Batch]:
+        """The events of ``table`` within ``limits``."""
+        weights = [self._decoder.weight(one.configurations) for one in self.streams]
+        for begin, end in table.cut(limits, weights):
+            yield self._batch(table, begin, end)
+
+    def _batch(self, table: EventTable, begin: int, end: int) -> Batch:
+        timestamps = table.timestamps[begin:end]
+        blocks = [
+            block
+            for number, stream in enumerate(self.streams)
+            for block in stream.blocks(*table.part(number, begin, end))
+        ]
+        columns, status = self._decoder.decode(blocks, end - begin)
+        slow = self._in_force.columns(timestamps)
+        for detector in {signal.detector for signal in slow} - set(status):
+            masks = [c.mask for signal, c in slow.items() if signal.detector == detector]
+            there = np.logical_or.reduce(masks)
+            status[detector] = np.where(there, Status.OK, Status.MISSING).astype(np.uint8)
+        columns |= slow
+        steps = np.searchsorted(self._begun, timestamps, side="right") - 1
+        in_order = {signal: columns[signal] for signal in self.signals}
+        return Batch(timestamps, steps.astype(np.int32), in_order, status)
+
+
+def check_signals(info: RunInfo, signals: Collection[Signal]) -> None:
+    """Raise SourceError, with near spellings, for a signal that a run has not got."""
+    for signal in signals:
+        detector = info.detector(signal.detector)
+        if (signal.algorithm, signal.field) not in detector.fields:
+            known = [".".join(key) for key in detector.fields]
+            asked = f"{signal.algorithm}.{signal.field}"
+            raise SourceError(f"no signal {signal}; " + did_you_mean(asked, known))
