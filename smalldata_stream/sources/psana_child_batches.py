@@ -1,0 +1,166 @@
+"""The event loop over psana: closes a batch when its limits are reached."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from smalldata_stream.protocols import Fault
+from smalldata_stream.run import FieldInfo
+from smalldata_stream.sources.psana_child_describe import Layout
+from smalldata_stream.sources.psana_child_open import Opened, service
+from smalldata_stream.sources.psana_child_places import Places
+from smalldata_stream.sources.psana_child_read import Reader
+from smalldata_stream.sources.psana_child_slow import SlowReader
+from smalldata_stream.sources.psana_messages import Request
+from smalldata_stream.sources.psana_wire import Packed, PackedBatch
+from smalldata_stream.xtc2.describe import Description
+
+_BEGIN_STEP, _L1_ACCEPT = 6, 12
+
+
+class Batches:
+    """The batches of a run, and the damage met on the way."""
+
+    def __init__(
+        self, opened: Opened, layout: Layout, description: Description, request: Request
+    ):
+        self._opened = opened
+        self._limits = request.limits
+        self._skip = request.skip
+        self._signals = {signal: i for i, signal in enumerate(request.signals)}
+        self._places = Places(opened)
+        self._readers: list[Reader] = []
+        self._slow: list[SlowReader] = []
+        self._order = request.detectors
+        read_per_event = {detector for detector, _ in description.segments}
+        for name in self._order:
+            if name in read_per_event:
+                reader = Reader(
+                    name, layout, description, self._signals, opened.method, self._places
+                )
+                self._readers.append(reader)
+            else:
+                self._slow.append(SlowReader(name, layout, description, self._signals))
+        self._fixed = sum(
+            bytes_per_event(description.recipes[signal].info) for signal in request.signals
+        )
+        self._growing = [reader for reader in self._readers if reader.grows]
+        self._step = -1
+        self.error: BaseException | None = None
+        self._said: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
+        self._events = 0
+        self._last = -1
+        self._timestamps: list[int] = []
+        self._steps: list[int] = []
+
+    def faults(self, where: str) -> list[Fault]:
+        """What was not as it was said to be."""
+        gaps = [Fault(where, f"{what} ({n} datagrams)") for what, n in self._said.items()]
+        return gaps + [Fault(where, what, n) for what, n in self._lost.items()]
+
+    def read(
+        self, stop: int | None, progress: Callable[[int], None]
+    ) -> Iterator[PackedBatch]:
+        """The batches up to event ``stop``; what psana raises ends them, and is ``error``.
+
+        ``progress`` is told the number of events that psana has got over.
+        """
+        began = 0.0
+        moments = Moments(self._opened, stop)
+        for dgrams in moments:
+            kind = service(dgrams)
+            if kind != _L1_ACCEPT:
+                self._transition(kind, dgrams)
+                continue
+            self._events += 1
+            progress(self._events)
+            if self._events <= self._skip:
+                continue
+            timestamp = next(d for d in dgrams if d is not None).timestamp()
+            if timestamp <= self._last:
+                self._lost["events that come after one of the same or a later time"] += 1
+                continue
+            self._last = timestamp
+            if not self._timestamps:
+                began = time.monotonic()
+            self._event(timestamp, dgrams)
+            if self._full(began):
+                yield self._close()
+        if self._timestamps:
+            yield self._close()
+        self.error = moments.error
+
+    def _transition(self, kind: int, dgrams: Sequence[Any]) -> None:
+        self._step += kind == _BEGIN_STEP
+        for slow in self._slow:
+            slow.update(kind, dgrams)
+
+    def _event(self, timestamp: int, dgrams: Sequence[Any]) -> None:
+        self._timestamps.append(timestamp)
+        self._steps.append(self._step)
+        self._places.next(dgrams)
+        for slow in self._slow:
+            slow.count()
+        for reader in self._readers:
+            reader.read(dgrams, self._opened.event, self._said)
+
+    def _full(self, began: float) -> bool:
+        events = len(self._timestamps)
+        limits = self._limits
+        nbytes = events * self._fixed + sum(reader.grown for reader in self._growing)
+        late = limits.seconds is not None and time.monotonic() - began >= limits.seconds
+        return events >= limits.events or nbytes >= limits.bytes or late
+
+    def _close(self) -> PackedBatch:
+        readers: dict[str, Reader | SlowReader] = {
+            **{reader.name: reader for reader in self._readers},
+            **{slow.name: slow for slow in self._slow},
+        }
+        columns: list[Packed] = [(np.empty(0), None)] * len(self._signals)
+        for reader in readers.values():
+            for signal, column in reader.pack():
+                columns[signal] = column
+        status = [readers[name].status() for name in self._order]
+        batch = PackedBatch(
+            np.array(self._timestamps, np.uint64),
+            np.array(self._steps, np.int32),
+            columns,
+            status,
+            self._events,
+        )
+        self._timestamps, self._steps = [], []
+        return batch
+
+
+class Moments:
+    """The datagrams of a run, no further than event ``stop``.
+
+    Ends where psana raises, and keeps what it raised.
+    """
+
+    def __init__(self, opened: Opened, stop: int | None):
+        self._opened = opened
+        self._stop = stop
+        self.error: Exception | SystemExit | None = None
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        events = 0
+        try:
+            for dgrams in self._opened.dgrams():
+                yield dgrams
+                events += service(dgrams) == _L1_ACCEPT
+                if events == self._stop:
+                    return
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (psana raises what it likes)
+            self.error = error
+
+
+def bytes_per_event(info: FieldInfo) -> int:
+    """Bytes of a field in every event; 0 where they vary."""
+    return int(np.prod(info.shape or ())) * info.dtype.itemsize

@@ -1,0 +1,43 @@
+"""Asks psana's calibration database, from psana's own process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smalldata_stream.constants import UNITS
+from smalldata_stream.sources.psana_child_open import import_psana
+from smalldata_stream.sources.psana_messages import ConstantsJob
+
+_SERVER_ERROR = 500
+
+
+def fetch(job: ConstantsJob) -> dict[str, dict[str, tuple[Any, str]]]:
+    """The constants of each detector with where they are from.
+
+    Raises RuntimeError if the web service fails; psana takes that for "there are none".
+    """
+    import_psana()
+    from psana.pscalib.calib import MDBWebUtils
+
+    ask = MDBWebUtils.get
+
+    def ask_and_look(url: str, query: Any = None, timeout: float = 180) -> Any:
+        response = ask(url, query=query, timeout=timeout)
+        if response.status_code >= _SERVER_ERROR:
+            raise RuntimeError(f"{url}: {response.status_code} {response.reason}")
+        return response
+
+    MDBWebUtils.get = ask_and_look
+    found = {}
+    for detector, long_name in job.long_names.items():
+        answer = MDBWebUtils.calib_constants_all_types(long_name, exp=job.exp, run=job.run)
+        found[detector] = {
+            kind: (value, _origin(meta))
+            for kind, (value, meta) in (answer or {}).items()
+            if kind in UNITS or kind == "geometry"
+        }
+    return found
+
+
+def _origin(meta: dict[str, Any]) -> str:
+    return f"{meta.get('experiment', '?')} run {meta.get('run', '?')}"

@@ -1,0 +1,257 @@
+"""The process that owns psana's shared-memory client: copies each datagram out at once.
+
+Started by `smalldata_stream.sources.shmem_process`, never by hand. It never waits for its
+parent: when there is no room for a new event, the oldest that wait to be fetched are given
+up, a slab at a time, and counted. Transitions are kept apart and never given up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import importlib.util
+import mmap
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import types
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from smalldata_stream.errors import PsanaError
+from smalldata_stream.sources import psana_wire as wire
+from smalldata_stream.sources.shmem_messages import (
+    ALIGNMENT,
+    Connected,
+    Events,
+    Full,
+    Gone,
+    Opened,
+    Parcel,
+    Part,
+    Transition,
+    divide,
+)
+from smalldata_stream.xtc2.format import (
+    DGRAM_BYTES,
+    SIZE_OUTSIDE_EXTENT,
+    XTC_BYTES,
+    Bytes,
+    Service,
+)
+
+_HEADER = struct.Struct("<QIIHHI")
+_RETRY_SECONDS = 0.2
+
+
+def main() -> None:
+    """Serve ``tag`` over a socket and a memory: numbers of both are arguments."""
+    _die_with_parent()
+    tag, talk, memory, nbytes = sys.argv[1], *map(int, sys.argv[2:5])
+    outbox = Outbox(memory, nbytes)
+    sender = threading.Thread(
+        target=outbox.serve, args=[socket.socket(fileno=talk)], daemon=True
+    )
+    sender.start()
+    client_class = load_client()
+    while True:
+        client = _connect(client_class, tag)
+        outbox.put(Connected())
+        _receive(client, outbox)
+        outbox.put(Gone())
+        del client  # its destructor closes the connection
+
+
+def load_client() -> Any:
+    """``psana.shmem.PyShmemClient``.
+
+    The extension module is loaded without the package around it, which would initialise
+    MPI, take a second, and leave a file in /dev/shm when it is killed. Raises `PsanaError`.
+    """
+    spec = importlib.util.find_spec("psana")
+    if spec is None or spec.submodule_search_locations is None:
+        raise PsanaError("psana is not installed")
+    package = types.ModuleType("psana")
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules["psana"] = package
+    return importlib.import_module("psana.shmem").PyShmemClient
+
+
+def _connect(client_class: Any, tag: str) -> Any:
+    """A client that is connected, as soon as there is a server."""
+    while True:
+        client = client_class()
+        try:
+            if int(client.connect(tag, 0)) == 0:
+                return client
+        except (AssertionError, MemoryError):
+            pass  # psana's words for a server that is not there yet
+        del client
+        time.sleep(_RETRY_SECONDS)
+
+
+def _receive(client: Any, outbox: Outbox) -> None:
+    """Copy out what the server hands out until it is gone."""
+    where = {
+        "index": -1,
+        "size": 0,
+        "cli_cptr": None,
+        "eventSkipped": False,
+        "transitionsOnly": False,
+    }
+    while True:
+        view = client.get(where)
+        if view is None:
+            return
+        outbox.take(np.asarray(view).view(np.uint8))
+        client.freeByIndex(where["index"], where["size"])
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Datagrams that wait to be fetched, in slabs of the memory file ``memory``."""
+
+    memory: int
+    nbytes: int
+    _change: threading.Condition = field(default_factory=threading.Condition)
+    _parts: deque[Part] = field(default_factory=deque)
+    _dropped: int = 0
+    _broken: int = 0
+    _division: Opened | None = None
+    _mapped: Bytes = field(default_factory=lambda: np.empty(0, np.uint8))
+    _free: deque[int] = field(default_factory=deque)
+    _fetched: set[int] = field(default_factory=set)
+    _current: int = -1
+    _end: int = 0
+
+    def put(self, part: Part) -> None:
+        """Add a part; wakes the sender."""
+        with self._change:
+            self._parts.append(part)
+            self._change.notify()
+
+    def take(self, buffer: Bytes) -> None:
+        """Copy the datagram at the beginning of one of the server's buffers."""
+        header = buffer[:DGRAM_BYTES].tobytes()
+        _, env, _, _, _, extent = _HEADER.unpack(header)
+        size = extent + SIZE_OUTSIDE_EXTENT
+        whole = extent >= XTC_BYTES and size <= len(buffer)
+        if whole and (env >> 24) & 15 < Service.L1_ACCEPT_END_OF_BATCH:
+            self.put(Transition(buffer[:size].tobytes()))
+            return
+        with self._change:
+            if not whole:
+                self._broken += 1
+            elif self._room(size, len(buffer)):
+                self._add(buffer[:size])
+            else:
+                self._dropped += 1
+            self._change.notify()
+
+    def _add(self, datagram: Bytes) -> None:
+        assert self._division is not None
+        begin = self._current * self._division.slab_bytes + self._end
+        self._mapped[begin : begin + len(datagram)] = datagram
+        place = (self._end, len(datagram))
+        last = self._parts[-1] if self._parts else None
+        if isinstance(last, Events) and last.slab == self._current:
+            last.places.append(place)
+        else:
+            self._parts.append(Events(self._current, time.monotonic(), [place]))
+        self._end += -(-len(datagram) // ALIGNMENT) * ALIGNMENT
+
+    def _room(self, size: int, buffer_bytes: int) -> bool:
+        """Whether the current slab has room for an event, now or after a change."""
+        if self._division is None:
+            self._open(buffer_bytes)
+        assert self._division is not None
+        if size > self._division.slab_bytes:
+            return False
+        if self._current >= 0:
+            if self._end + size <= self._division.slab_bytes:
+                return True
+            self._parts.append(Full(self._current))
+            self._current = -1
+        if not self._free:
+            self._give_up_oldest()
+        if not self._free:
+            return False
+        self._current, self._end = self._free.popleft(), 0
+        return True
+
+    def _open(self, buffer_bytes: int) -> None:
+        self._division = divide(self.nbytes, buffer_bytes)
+        total = self._division.slabs * self._division.slab_bytes
+        os.truncate(self.memory, total)
+        self._mapped = np.frombuffer(mmap.mmap(self.memory, total), np.uint8)
+        self._free.extend(range(self._division.slabs))
+        self._parts.append(self._division)
+
+    def _give_up_oldest(self) -> None:
+        """Forget the events of the oldest slab that the parent has seen nothing of."""
+        waiting = (one.slab for one in self._parts if isinstance(one, Events))
+        oldest = next((slab for slab in waiting if slab not in self._fetched), None)
+        if oldest is None:
+            return
+        kept: deque[Part] = deque()
+        for part in self._parts:
+            if isinstance(part, Events) and part.slab == oldest:
+                self._dropped += len(part.places)
+            elif not (isinstance(part, Full) and part.slab == oldest):
+                kept.append(part)
+        self._parts = kept
+        self._free.append(oldest)
+
+    def serve(self, talk: socket.socket) -> None:
+        """Answer every request of the parent as soon as there is something to say.
+
+        A request names the slabs that the parent has done with, one byte each, after ``+``.
+        """
+        try:
+            while request := talk.recv(1 + 255):
+                wire.send(talk, self._parcel(request[1:]))
+        except OSError:
+            pass  # the parent has had enough
+        os._exit(0)
+
+    def _parcel(self, done: bytes) -> Parcel:
+        with self._change:
+            self._fetched.difference_update(done)
+            self._free.extend(done)
+            while not (self._parts or self._dropped or self._broken):
+                self._change.wait()
+            parcel = Parcel(tuple(self._parts), self._dropped, self._broken)
+            self._fetched.update(
+                part.slab for part in parcel.parts if isinstance(part, Events)
+            )
+            self._parts.clear()
+            self._dropped = self._broken = 0
+        return parcel
+
+
+def _die_with_parent() -> None:
+    """End when standard input does; Ctrl-C is the parent's affair.
+
+    The kernel sends SIGIO when the parent's end is closed; psana may be deep in C then.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=_end_of_input, daemon=True).start()
+
+
+def _end_of_input() -> None:
+    os.read(0, 1)  # for a parent that was gone before the kernel was asked
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Calibration constants from psana's database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from smalldata_stream.constants import UNITS, Constants
+from smalldata_stream.errors import ConstantsError, PsanaError
+from smalldata_stream.run import DetectorInfo
+from smalldata_stream.sources.psana_messages import ConstantsFound, ConstantsJob, Failed
+from smalldata_stream.sources.psana_process import PsanaProcess
+
+
+def psana_constants(
+    exp: str, run: int, detectors: Iterable[DetectorInfo], *, seconds: float = 60.0
+) -> dict[str, Constants]:
+    """The constants that psana's database has for some detectors, by name.
+
+    A detector without constants is left out. psana asks the web service that the variable
+    ``LCLS_CALIB_HTTP`` names, else that of SLAC, by the detector's type and serial numbers.
+
+    Raises
+    ------
+    ConstantsError
+        If psana is not there, or the database refuses or does not answer in ``seconds``,
+        or sends something that is no set of constants.
+    """
+    names = {info.name: f"{info.type}_{info.serial}" for info in detectors}
+    asked = f"psana's database, asked for {', '.join(sorted(names))} of {exp} run {run}"
+    with PsanaProcess() as process:
+        process.tell(ConstantsJob(exp=exp, run=run, long_names=names))
+        try:
+            answer = process.hear(seconds)
+        except TimeoutError:
+            raise ConstantsError(f"{asked}: no answer in {seconds:g} s") from None
+        except PsanaError as death:
+            raise ConstantsError(f"{asked}: {death}") from death
+    if isinstance(answer, Failed):
+        raise ConstantsError(f"{asked}: {answer.what}")
+    assert isinstance(answer, ConstantsFound)
+    return {
+        name: _constants(name, found) for name, found in answer.constants.items() if found
+    }
+
+
+def _constants(detector: str, found: Any) -> Constants:
+    values: dict[str, Any] = {}
+    for name, (value, _) in found.items():
+        if name == "geometry":
+            values[name] = str(value)
+        elif name == "pixel_mask":
+            values[name] = np.asarray(value, bool)
+        elif name in UNITS:
+            values[name] = np.asarray(value)
+    origins = (f"{name} of {origin}" for name, (_, origin) in sorted(found.items()))
+    source = f"psana's database: {', '.join(origins)}"
+    return Constants(detector=detector, source=source, **values)

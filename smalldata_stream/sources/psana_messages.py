@@ -1,0 +1,84 @@
+"""What psana's process is told, and what it tells, beside the batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smalldata_stream.batch import BatchLimits, Signal
+from smalldata_stream.protocols import Fault
+from smalldata_stream.run import RunInfo
+from smalldata_stream.sources.psana_samples import DgramInFile
+from smalldata_stream.xtc2.recipes import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Open a run: number ``index`` of a file, or the one in a directory.
+
+    ``order`` is that of the detectors, ``samples`` are looked at for shapes; ``stop`` is
+    the number of events to read, where it is known that more kill psana.
+    """
+
+    index: int = 0
+    file: str | None = None
+    directory: str | None = None
+    exp: str = ""
+    number: int = 0
+    begin: int = 0
+    source: str = ""
+    order: tuple[Place, ...] = ()
+    samples: tuple[DgramInFile, ...] = ()
+    stop: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Read these signals, without the first ``skip`` events."""
+
+    signals: Sequence[Signal]
+    detectors: Sequence[str]
+    limits: BatchLimits
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConstantsJob:
+    """Ask psana's database for the constants of detectors, by name and long name."""
+
+    exp: str
+    run: int
+    long_names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantsFound:
+    """What psana's database has, by detector: (value, where it is from) per constant."""
+
+    constants: Mapping[str, Mapping[str, tuple[Any, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The run; None where psana finds no further one."""
+
+    info: RunInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """psana raised an exception before there was anything to read."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """All batches have been sent.
+
+    ``error`` is what psana raised, where it did not come to the end by itself.
+    """
+
+    faults: Sequence[Fault]
+    error: str | None

@@ -1,0 +1,195 @@
+"""One run that psana reads in a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+import weakref
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from smalldata_stream.batch import Batch, BatchLimits, Signal
+from smalldata_stream.errors import PsanaError, SourceError
+from smalldata_stream.protocols import Fault
+from smalldata_stream.run import FieldInfo, RunInfo
+from smalldata_stream.sources.files_reader import check_signals
+from smalldata_stream.sources.files_stream import Stream
+from smalldata_stream.sources.psana_files import link_streams
+from smalldata_stream.sources.psana_messages import Described, Ended, Failed, Job, Request
+from smalldata_stream.sources.psana_process import PsanaProcess
+from smalldata_stream.sources.psana_wire import PackedBatch, Unpacker
+from smalldata_stream.xtc2.faults import FaultLog
+
+_DEATHS = 3
+"""Children that may die on datagrams looked at beforehand."""
+
+_UNDER_WAY = 2
+"""Batches that the child may send before the first is taken."""
+
+
+class PsanaRun:
+    """One run; a protocols.Run. Where psana dies, what it had read before is given first.
+
+    Raises
+    ------
+    PsanaError
+        If psana refuses the data or dies before the first event.
+    """
+
+    def __init__(self, job: Job, there: int, log: FaultLog, streams: Sequence[Stream] = ()):
+        """``there`` is the number of events by the headers, ``log`` what they had wrong.
+
+        ``streams`` are those that psana has to build events of.
+        """
+        folder = str(link_streams(streams)) if streams else None
+        self._remove = weakref.finalize(self, _remove, folder)
+        self._job = replace(job, directory=folder)
+        self._there = there
+        self._log = log
+        self._faults: list[Fault] = []
+        self._deaths = 0
+        self._death: PsanaError | None = None
+        self._begun = False
+        self._process = PsanaProcess()
+        try:
+            self._info = self._describe()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def info(self) -> RunInfo:
+        """What the run holds, known before the first event."""
+        return self._info
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Damage met so far; complete once `batches` is exhausted."""
+        return (*self._log.faults(), *self._faults)
+
+    def batches(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
+        """The events as psana gives them; can be called once.
+
+        Raises
+        ------
+        PsanaError
+            If psana raises or dies; all good events before have been given then.
+        SourceError
+            If a signal is unknown, or this is called twice.
+        """
+        if self._begun:
+            raise SourceError("the batches of a run can be asked for once")
+        wanted = tuple(dict.fromkeys(signals))
+        check_signals(self._info, wanted)
+        self._begun = True
+        return self._read(wanted, limits)
+
+    def _read(self, signals: tuple[Signal, ...], limits: BatchLimits) -> Iterator[Batch]:
+        detectors = tuple(dict.fromkeys(signal.detector for signal in signals))
+        request = Request(signals, detectors, limits)
+        unpacker = Unpacker()
+        given = read = 0
+        try:
+            self._ask(request)
+            while True:
+                try:
+                    message = self._process.hear()
+                except PsanaError as death:
+                    self._salvage(death, given, replace(request, skip=read))
+                    continue
+                if not isinstance(message, PackedBatch):
+                    break
+                self._process.want_batch()
+                given += len(message.timestamps)
+                read = message.read
+                columns = {
+                    signal: unpacker.column(packed, self._field(signal))
+                    for signal, packed in zip(signals, message.columns, strict=True)
+                }
+                status = dict(zip(detectors, message.status, strict=True))
+                yield Batch(message.timestamps, message.steps, columns, status)
+            self._end(message, given)
+        finally:
+            self.close()
+
+    def _field(self, signal: Signal) -> FieldInfo:
+        return self._info.detectors[signal.detector].fields[signal[1:]]
+
+    def _ask(self, request: Request) -> None:
+        self._process.tell(request)
+        for _ in range(_UNDER_WAY):
+            self._process.want_batch()
+
+    def _describe(self) -> RunInfo:
+        while True:
+            self._process.tell(self._job)
+            try:
+                message = self._process.hear()
+            except PsanaError as death:
+                self._without_sample(death)
+                continue
+            break
+        if isinstance(message, Failed):
+            raise PsanaError(f"{self._job.source}: psana raised {message.what}")
+        assert isinstance(message, Described)
+        if message.info is None:
+            raise PsanaError(
+                f"{self._job.source}: psana finds no run number {self._job.index}"
+            )
+        return message.info
+
+    def _without_sample(self, death: PsanaError) -> None:
+        """A new child that leaves out the datagram that the last one died of."""
+        at = self._process.count - 1
+        self._deaths += 1
+        if at < 0 or self._deaths > _DEATHS:
+            raise PsanaError(f"{self._job.source}: {death}, before the first event")
+        kept = self._job.samples[:at] + self._job.samples[at + 1 :]
+        self._start(replace(self._job, samples=kept))
+
+    def _start(self, job: Job) -> None:
+        self._process.close()
+        self._process = PsanaProcess()
+        self._job = job
+
+    def _salvage(self, death: PsanaError, given: int, request: Request) -> None:
+        """A new child that stops before what killed the last one, if that is of any use."""
+        good = self._process.count
+        if self._death is not None or good <= request.skip:
+            raise self._lost(self._death or death, given) from None
+        self._death = death
+        self._start(replace(self._job, stop=good))
+        self._describe()
+        self._ask(request)
+
+    def _lost(self, death: PsanaError, given: int) -> PsanaError:
+        self._compare(given)
+        return PsanaError(f"{self._job.source}: {death}, after {given} events")
+
+    def _end(self, message: object, given: int) -> None:
+        """Say what came to light; raise if psana did not come to the end by itself."""
+        if isinstance(message, Failed):
+            raise self._lost(PsanaError(f"psana raised {message.what}"), given)
+        assert isinstance(message, Ended)
+        self._faults += message.faults
+        if message.error is not None:
+            raise self._lost(PsanaError(f"psana raised {message.error}"), given)
+        if self._death is not None:
+            raise self._lost(self._death, given)
+        self._compare(given)
+
+    def _compare(self, given: int) -> None:
+        """Compare with what the headers say is there: psana ends silently on a cut file."""
+        lost = self._there - given - sum(fault.events for fault in self._faults)
+        if lost > 0:
+            what = f"psana gave {given} of {self._there} events that are there"
+            self._faults.append(Fault(self._job.source, what, lost))
+
+    def close(self) -> None:
+        """End psana's process."""
+        self._process.close()
+        self._remove()
+
+
+def _remove(folder: str | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
