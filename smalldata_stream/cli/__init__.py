@@ -1,0 +1,62 @@
+"""The command ``smalldata-stream``: parses, prints, calls modes.
+
+Exit codes: 0 all is well; 1 an error, told in one line; 2 a wrong command line; 3 finished,
+but the data were damaged or the ledger does not close; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from smalldata_stream import __version__
+from smalldata_stream.errors import SmalldataError
+from smalldata_stream.packages import check_packages
+
+COMMANDS = {
+    "run": "reduce runs with a graph into smallData HDF5 files",
+    "check": "build a graph for a run and show what it would write",
+    "describe": "show what a run holds",
+    "simulate": "write a simulated run as real xtc2 files, with its truth",
+    "demo": "simulate a run, reduce it with the tutorial graph, draw a picture",
+}
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code.
+
+    >>> main(["--version"])
+    Traceback (most recent call last):
+    ...
+    SystemExit: 0
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="smalldata-stream",
+        description="One graph from X-ray pulse to plot and to file.",
+        epilog="smalldata-stream COMMAND --help tells more of each command.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, description=text)
+        # Only the command that is asked for is imported: --help must answer at once.
+        if name in argv[:1]:
+            importlib.import_module(f"smalldata_stream.cli.{name}").arguments(subparser)
+    options = parser.parse_args(argv)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    command = importlib.import_module(f"smalldata_stream.cli.{options.command}")
+    try:
+        check_packages()
+        code: int = command.run(options)
+    except SmalldataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return code

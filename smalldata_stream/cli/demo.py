@@ -1,0 +1,61 @@
+"""smalldata-stream demo: the main job on a simulated run, and a picture of it."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+
+from sinks.hdf5 import Hdf5Sink
+from smalldata_stream.cli.progress import progress
+from smalldata_stream.cli.run import tell
+from smalldata_stream.cli.tables import outputs_table
+from smalldata_stream.loading import load_graph
+from smalldata_stream.modes.batch import Options, reduce_run
+from smalldata_stream.modes.calibration import find_constants
+from smalldata_stream.modes.picture import draw_tutorial
+from smalldata_stream.simulate import Simulation, simulate
+from smalldata_stream.sources.files import FilesSource
+
+EVENTS, STEPS = 360, 12
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument(
+        "directory", type=Path, nargs="?", default=Path("demo"), help="where to put it all"
+    )
+    parser.add_argument("--events", type=int, default=EVENTS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Simulate, reduce, say what was written, draw."""
+    directory: Path = options.directory
+    simulation = Simulation(events=options.events, steps=min(STEPS, options.events))
+    xtc, name = directory / "xtc", f"{simulation.exp}_Run{simulation.run:04d}"
+    shutil.rmtree(xtc, ignore_errors=True)
+    print(f"Simulating {simulation.events} events of a pump-probe run ...", flush=True)
+    started = time.monotonic()
+    files = simulate(xtc, simulation)
+    size = sum(path.stat().st_size for path in files.xtc2) / 1e6
+    print(f"{size:.0f} MB of xtc2 in {xtc}, {time.monotonic() - started:.1f} s")
+
+    print("Running graphs/tutorial.py over it ...", flush=True)
+    output = directory / f"{name}.h5"
+    graph = load_graph("tutorial")
+    source = FilesSource.from_run(simulation.exp, simulation.run, xtc)
+    for a_run in source.runs():
+        sink = Hdf5Sink(output, overwrite=True)
+        constants = find_constants(str(files.constants), a_run.info, xtc)
+        with progress() as show:
+            chosen = Options(progress=show, command="smalldata-stream demo")
+            report = reduce_run(a_run, graph, sink, constants, chosen)
+        print(outputs_table(report.declaration.outputs, report.declaration.totals))
+        print()
+        tell(report, output)
+    picture = directory / f"{name}.png"
+    draw_tutorial(output, picture)
+    print(f"\nA picture of it: {picture}")
+    print(f"Open the file:   python -c \"import h5py; h5py.File('{output}').visit(print)\"")
+    return 0

@@ -1,0 +1,77 @@
+"""Progress of a run: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+LINE_EVERY_SECONDS = 10.0
+
+
+class PlainProgress:
+    """A line with events, rate and time to go every few seconds."""
+
+    def __init__(self) -> None:
+        self._started = self._last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def __call__(self, read: int, total: int | None) -> None:
+        """Say how far it is, if it is time to."""
+        now = time.monotonic()
+        if now - self._last < LINE_EVERY_SECONDS:
+            return
+        self._last = now
+        rate = read / (now - self._started)
+        togo = f" of {total:,}, {(total - read) / rate:.0f} s to go" if total else ""
+        print(f"{read:,} events{togo} ({rate:,.0f}/s)", file=sys.stderr, flush=True)
+
+
+class BarProgress(PlainProgress):
+    """A bar with rate and time to go, drawn by rich."""
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as TimeToGo
+
+        self._bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:,.0f} events/s"),
+            TimeToGo(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("events", total=None, rate=0.0)
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, read: int, total: int | None) -> None:
+        """Draw how far it is."""
+        rate = read / max(1e-9, time.monotonic() - self._started)
+        self._bar.update(self._task, completed=read, total=total, rate=rate)
+
+
+def progress() -> PlainProgress:
+    """The progress that fits where standard error goes."""
+    return BarProgress() if sys.stderr.isatty() else PlainProgress()

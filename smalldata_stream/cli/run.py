@@ -1,0 +1,106 @@
+"""smalldata-stream run: reduce a run into a smallData HDF5 file."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from sinks.hdf5 import Hdf5Sink
+from smalldata_stream.cli.progress import progress
+from smalldata_stream.cli.source import data_directory, open_source, source_arguments
+from smalldata_stream.cli.tables import ledger_table
+from smalldata_stream.errors import SourceError
+from smalldata_stream.loading import load_graph
+from smalldata_stream.modes.batch import MAX_FAILURES, Options, Report, reduce_run
+from smalldata_stream.modes.calibration import find_constants
+from smalldata_stream.run import RunInfo
+
+FINISHED_WITH_FAULTS = 3
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument("graph", help="name of a graph in graphs/, or path of a graph file")
+    source_arguments(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, help="the file to write (default: <exp>_RunNNNN.h5)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument(
+        "--constants",
+        metavar="FILE",
+        help="constants file, or 'psana' for its database (default: beside the data, "
+        "then psana's database)",
+    )
+    parser.add_argument(
+        "--compression",
+        choices=["bitshuffle-lz4", "gzip", "none"],
+        default="bitshuffle-lz4",
+        help="of frames (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-failures",
+        type=float,
+        default=MAX_FAILURES,
+        metavar="SHARE",
+        help="give up when a node fails on more than this share of the events "
+        "(default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Reduce every run of the source."""
+    graph = load_graph(options.graph)
+    source = open_source(options)
+    command = "smalldata-stream " + shlex.join(sys.argv[1:])
+    faults = 0
+    found = 0
+    for found, a_run in enumerate(source.runs(), 1):
+        path = output_path(options.output, a_run.info, first=found == 1)
+        sink = Hdf5Sink(path, overwrite=options.overwrite, compression=options.compression)
+        constants = find_constants(options.constants, a_run.info, data_directory(options))
+        with progress() as show:
+            report = reduce_run(
+                a_run,
+                graph,
+                sink,
+                constants,
+                Options(progress=show, max_failures=options.max_failures, command=command),
+            )
+        tell(report, path)
+        faults += len(report.faults) + (not report.ledger.closes)
+    if not found:
+        raise SourceError("the data hold no run")
+    return FINISHED_WITH_FAULTS if faults else 0
+
+
+def output_path(given: Path | None, info: RunInfo, *, first: bool) -> Path:
+    """Where a run is written; further runs of one source get their number.
+
+    >>> info = RunInfo(exp="xpptut26", number=2, detectors={})
+    >>> str(output_path(None, info, first=True))
+    'xpptut26_Run0002.h5'
+    >>> str(output_path(Path("a.h5"), info, first=False))
+    'a_Run0002.h5'
+    """
+    if given is None:
+        return Path(f"{info.exp or 'run'}_Run{info.number:04d}.h5")
+    if first:
+        return given
+    return given.with_name(f"{given.stem}_Run{info.number:04d}{given.suffix}")
+
+
+def tell(report: Report, path: Path) -> None:
+    """Say what became of the run."""
+    rate = report.ledger.read / max(report.seconds, 1e-9)
+    print(f"{report.run.exp} run {report.run.number} -> {path}")
+    print(f"{report.ledger.read:,} events in {report.seconds:.1f} s ({rate:,.0f}/s)")
+    for line in report.dropped:
+        print(f"dropped from the graph: {line}")
+    for fault in report.faults:
+        print(f"damaged data: {fault.where}: {fault.what} ({fault.events} events lost)")
+    for letter in report.ledger.dead_letters[:5]:
+        print(f"failed: {letter.node} at event {letter.timestamp}: {letter.error}")
+    print(ledger_table(report.ledger))

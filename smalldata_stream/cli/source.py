@@ -1,0 +1,69 @@
+"""The options that say where a run comes from, the same for every command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from smalldata_stream.errors import SmalldataError
+from smalldata_stream.protocols import Source
+
+SILENCE_SECONDS = 60.0
+"""Without data for so long, a run that is being written is given up."""
+
+
+def source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --files, or --exp, --run and --dir, and --reader."""
+    parser.add_argument(
+        "--files", nargs="+", type=Path, metavar="XTC2", help="the files of the run"
+    )
+    parser.add_argument("--exp", help="experiment, as in xpptut26")
+    parser.add_argument("--run", type=int, metavar="N", help="run number")
+    parser.add_argument("--dir", type=Path, help="directory of the xtc2 files")
+    parser.add_argument(
+        "--reader",
+        choices=["native", "psana"],
+        default="native",
+        help="who decodes the files: ours (default), or psana itself",
+    )
+    parser.add_argument(
+        "--live-files",
+        nargs="?",
+        type=float,
+        const=SILENCE_SECONDS,
+        metavar="SECONDS",
+        help="follow a run that is still being written, to its end; give up after so many "
+        "seconds without data (default: %(const)s)",
+    )
+
+
+def open_source(options: argparse.Namespace) -> Source:
+    """The source that the options name."""
+    by_run = (options.exp, options.run, options.dir)
+    if options.files and any(x is not None for x in by_run):
+        raise SmalldataError("give either --files, or --exp, --run and --dir")
+    if not options.files and None in by_run:
+        raise SmalldataError("say which run: --exp, --run and --dir, or --files")
+    growing = options.live_files is not None
+    if growing and (options.files or options.reader == "psana"):
+        raise SmalldataError(
+            "--live-files needs --exp, --run and --dir, and our own reader"
+        )
+    if options.reader == "psana":
+        from smalldata_stream.sources.psana import PsanaSource
+
+        if options.files:
+            return PsanaSource.from_files(options.files)
+        return PsanaSource.from_run(options.exp, options.run, options.dir)
+    from smalldata_stream.sources.files import FilesSource, LiveFiles
+
+    if options.files:
+        return FilesSource.from_files(options.files)
+    live = LiveFiles(silence_seconds=options.live_files) if growing else None
+    return FilesSource.from_run(options.exp, options.run, options.dir, live=live)
+
+
+def data_directory(options: argparse.Namespace) -> Path:
+    """Where the data are; constants may lie beside them."""
+    directory: Path = options.dir or options.files[0].parent
+    return directory

@@ -1,0 +1,76 @@
+"""Tables for a terminal, plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from smalldata_stream.batch import STRING
+from smalldata_stream.ledger import Ledger
+from smalldata_stream.protocols import Spec
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows under a header, in columns as wide as needed.
+
+    >>> print(table(["a", "long"], [["1", "x"], ["22", "y"]]))
+    a   long
+    1   x
+    22  y
+    """
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def shape_text(spec: Spec) -> str:
+    """Shape of one event's value, as people write it."""
+    if spec.kind == "ragged":
+        return "(n)"
+    if spec.shape is None:
+        return "(at the first event)"
+    return "" if spec.shape == () else " x ".join(map(str, spec.shape))
+
+
+def bytes_per_event(spec: Spec) -> str:
+    """Bytes of one event's value; empty where it varies."""
+    if spec.kind == "ragged" or spec.shape is None or spec.dtype == STRING:
+        return ""
+    n = spec.dtype.itemsize
+    for length in spec.shape:
+        n *= length
+    return f"{n:,}"
+
+
+def outputs_table(outputs: Mapping[str, Spec], totals: Mapping[str, Spec]) -> str:
+    """What is written: dataset, shape, dtype, unit, bytes per event."""
+    rows = [["/timestamp", "", "int64", "", "8"]]
+    rows += [
+        [f"/{path}", shape_text(s), dtype_text(s), s.unit, bytes_per_event(s)]
+        for path, s in sorted(outputs.items())
+    ]
+    rows += [
+        [f"/{path}", shape_text(s), dtype_text(s), s.unit, "once"]
+        for path, s in sorted(totals.items())
+    ]
+    return table(["dataset", "shape", "dtype", "unit", "bytes/event"], rows)
+
+
+def dtype_text(spec: Spec) -> str:
+    """Dtype as people write it."""
+    return "text" if spec.dtype == STRING else str(spec.dtype)
+
+
+def ledger_table(ledger: Ledger) -> str:
+    """The ledger, and whether it closes."""
+    rows = [
+        [f"{events:,}".rjust(12), what, reason] for what, reason, events in ledger.rows()
+    ]
+    verdict = (
+        "The ledger closes: every event is accounted for."
+        if ledger.closes
+        else f"THE LEDGER DOES NOT CLOSE: {ledger.missing} events are unaccounted for."
+    )
+    return table(["events".rjust(12), "", "reason"], rows) + "\n" + verdict

@@ -1,0 +1,238 @@
+"""The command as a person meets it: in a process of its own, on a simulated run."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import h5py
+import pytest
+
+from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
+
+SMALL = Simulation(events=60, detectors=("timing", "gmd", "encoder"))
+
+GRAPH = """
+def graph(g, run):
+    light = g.light_status(xray_excluded=[162], laser_required=[90])
+    gmd = g.detector("gmd")
+    g.scan()
+    g.keep(light["xray"], why="no X-rays")
+    g.function(lambda e: 2 * e, gmd["energy"], name="gmd/twice", unit="mJ")
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> SimulatedFiles:
+    return simulate(tmp_path_factory.mktemp("run"), SMALL)
+
+
+def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "smalldata_stream.cli", *map(str, arguments)]
+    return subprocess.run(
+        words, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def where(run: SimulatedFiles) -> tuple[object, ...]:
+    return ("--exp", SMALL.exp, "--run", SMALL.run, "--dir", run.directory)
+
+
+def graph(folder: Path, text: str = GRAPH) -> Path:
+    path = folder / "my_graph.py"
+    path.write_text(text)
+    return path
+
+
+def test_run_writes_a_file_and_tells_the_ledger(
+    run: SimulatedFiles, tmp_path: Path
+) -> None:
+    done = command("run", graph(tmp_path), *where(run), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"60 +read\n", done.stdout)
+    assert re.search(r"6 +filtered +no X-rays", done.stdout)
+    assert "The ledger closes" in done.stdout
+    with h5py.File(tmp_path / "xpptut26_Run0001.h5") as f:
+        assert f["timestamp"].shape == (54,)
+        assert (f["gmd/twice"][:] == 2 * f["gmd/energy"][:]).all()
+        assert f["gmd/twice"].attrs["units"] == "mJ"
+        assert f["lightStatus/xray"][:].all()
+
+
+def test_run_never_overwrites_by_itself(run: SimulatedFiles, tmp_path: Path) -> None:
+    output = tmp_path / "out.h5"
+    output.write_text("precious")
+    arguments = ("run", graph(tmp_path), *where(run), "-o", output)
+    done = command(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "overwrite" in done.stderr
+    assert output.read_text() == "precious"
+    assert command(*arguments, "--overwrite", cwd=tmp_path).returncode == 0
+    assert h5py.is_hdf5(output)
+
+
+def test_check_shows_datasets_and_draws(run: SimulatedFiles, tmp_path: Path) -> None:
+    svg = tmp_path / "graph.svg"
+    done = command("check", graph(tmp_path), *where(run), "--svg", svg, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"/gmd/twice +float64 +mJ +8\n", done.stdout)
+    assert re.search(r"/lightStatus/xray +bool +1\n", done.stdout)
+    texts = [e.text for e in ET.parse(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"events", "gmd", "gmd/twice", "lightStatus"} <= set(texts)
+    assert not list(tmp_path.glob("*.h5"))
+
+
+def test_describe_tells_what_a_run_holds(run: SimulatedFiles, tmp_path: Path) -> None:
+    done = command("describe", *where(run), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "xpptut26 run 1: 60 events" in done.stdout
+    assert re.search(r"gmd +gmd +raw.energy +float64", done.stdout)
+    assert re.search(r"timing +ts +raw.pulseId +uint64", done.stdout)
+
+
+def test_simulate_writes_a_run(tmp_path: Path) -> None:
+    done = command("simulate", "here", "--events", 20, "--detectors", "gmd", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "here" / "xpptut26-r0001-s000-c000.xtc2").exists()
+    assert "xpptut26-r0001-truth.h5" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ("run", "tutorail", "--exp", "x", "--run", 1, "--dir", "."),
+            "did you mean 'tutorial'",
+        ),
+        (("run", "./none.py", "--exp", "x", "--run", 1, "--dir", "."), "no graph file"),
+        (("run", "tutorial"), "say which run"),
+        (("run", "tutorial", "--exp", "x", "--run", 1, "--dir", "nowhere"), "nowhere"),
+        (("describe", "--files", "none.xtc2"), "none.xtc2"),
+        (("simulate", ".", "--detectors", "jungfrua"), "did you mean 'jungfrau'"),
+        (("simulate", ".", "--events", 0), "events"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    arguments: tuple[object, ...], says: str, tmp_path: Path
+) -> None:
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def graph(g, run):\n    g.detector('gmdd')\n", ":2: no detector 'gmdd'"),
+        ("def graph(g, run):\n    g.detctor('gmd')\n", ":2: AttributeError: 'Graph'"),
+        ("def graph(g):\n    pass\n", ":1: graph(g): write graph(g, run)"),
+        ("def graph(g, run)\n    pass\n", ":1: not Python"),
+        ("import nonsense\n", ":1: ModuleNotFoundError"),
+        ("x = 1\n", "has no function graph(g, run)"),
+    ],
+)
+def test_a_wrong_graph_file_names_the_line(
+    run: SimulatedFiles, text: str, says: str, tmp_path: Path
+) -> None:
+    done = command("check", graph(tmp_path, text), *where(run), cwd=tmp_path)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_option_is_a_usage_error(tmp_path: Path) -> None:
+    done = command("run", "tutorial", "--raeder", "psana", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--raeder" in done.stderr
+
+
+def test_help_knows_every_command(tmp_path: Path) -> None:
+    done = command("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for name in ("run", "check", "describe", "simulate", "demo"):
+        assert re.search(rf"^ +{name} +\w", done.stdout, re.MULTILINE)
+
+
+def test_damaged_data_end_with_their_own_exit_code(
+    run: SimulatedFiles, tmp_path: Path
+) -> None:
+    whole = run.xtc2[0].read_bytes()
+    cut = tmp_path / run.xtc2[0].name
+    cut.write_bytes(whole[: len(whole) * 3 // 4])
+    arguments = ("run", graph(tmp_path), "--files", cut, "-o", tmp_path / "out.h5")
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "damaged data" in done.stdout
+    with h5py.File(tmp_path / "out.h5") as f:
+        assert 20 <= len(f["timestamp"]) < 54
+
+
+def test_ctrl_c_ends_quietly_and_leaves_no_output(
+    run: SimulatedFiles, tmp_path: Path
+) -> None:
+    slow = GRAPH.replace("2 * e", "__import__('time').sleep(0.2)")
+    words = [
+        sys.executable,
+        "-m",
+        "smalldata_stream.cli",
+        "run",
+        str(graph(tmp_path, slow)),
+    ]
+    process = subprocess.Popen(
+        [*words, *map(str, where(run))],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*partial*")) + list(tmp_path.glob(".*partial*")):
+        assert time.monotonic() < deadline, "the run never began"
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not (tmp_path / "xpptut26_Run0001.h5").exists()
+
+
+def test_a_growing_run_is_followed_to_its_end(run: SimulatedFiles, tmp_path: Path) -> None:
+    whole = run.xtc2[0].read_bytes()
+    growing = tmp_path / "data" / f"{run.xtc2[0].name}.inprogress"
+    growing.parent.mkdir()
+    growing.write_bytes(whole[: len(whole) // 2])
+    where = ("--exp", SMALL.exp, "--run", SMALL.run, "--dir", growing.parent)
+    words = ["run", graph(tmp_path), *where, "--live-files", 20, "-o", tmp_path / "out.h5"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "smalldata_stream.cli", *map(str, words)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(3)
+    assert process.poll() is None
+    with growing.open("ab") as file:
+        file.write(whole[len(whole) // 2 :])
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert re.search(r"60 +read\n", out)
+
+
+def test_a_run_that_falls_silent_is_given_up(run: SimulatedFiles, tmp_path: Path) -> None:
+    whole = run.xtc2[0].read_bytes()
+    growing = tmp_path / f"{run.xtc2[0].name}.inprogress"
+    growing.write_bytes(whole[: len(whole) // 2])
+    where = ("--exp", SMALL.exp, "--run", SMALL.run, "--dir", tmp_path)
+    done = command("run", graph(tmp_path), *where, "--live-files", 1, cwd=tmp_path)
+    assert done.returncode == 1
+    assert growing.name in done.stderr
+    assert done.stderr.count("\n") == 1
