@@ -6,6 +6,7 @@ A graph file holds ``def graph(g, run)``; ``g`` is a `Graph`, ``run`` a `RunInfo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,12 @@ class Graph:
         node = self._reading(name)
         frame_field = self._frame_field(node, frames)
         self._write(node, fields)
+        if not node.read:  # for /damage something of the detector has to be read
+            node.want(next(node.info.signals()))
         if frame_field is not None:
-            self._calibrate(node, frame_field, calibration, constants, mask)
+            node.make_frames(
+                partial(self._calibrate, node, frame_field, calibration, constants, mask)
+            )
         return node
 
     def epics(self, *names: str) -> Node:

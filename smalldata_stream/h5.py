@@ -95,7 +95,7 @@ def read_tree(path: Path | str, below: str = "/") -> dict[str, Array | str | byt
         with h5py.File(path, "r") as file:
             _existing(path, file, below).visititems(take)
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error}") from error
+        raise SourceError(f"{path}: {_reason(path, error)}") from error
     return found
 
 
@@ -116,7 +116,14 @@ def read_attributes(path: Path | str, of: str = "/") -> dict[str, Any]:
         with h5py.File(path, "r") as file:
             return dict(_existing(path, file, of).attrs)
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error}") from error
+        raise SourceError(f"{path}: {_reason(path, error)}") from error
+
+
+def _reason(path: Path | str, error: OSError) -> str:
+    """Why a file cannot be read, without HDF5's own vocabulary where it is simple."""
+    if not Path(path).exists():
+        return "no such file"
+    return "not an HDF5 file" if not h5py.is_hdf5(path) else f"cannot be read: {error}"
 
 
 def _existing(path: Path | str, file: Any, name: str) -> Any:

@@ -47,8 +47,9 @@ class DetectorInfo:
 
     ``fields`` is by (algorithm, field); ``versions`` by algorithm. EPICS variables are the
     fields of the detector ``epics``, scan variables those of ``scan``: each event has the
-    value that was in force. ``config`` has what Configure says of the detector, by
-    (algorithm, field); one value, or a tuple with one per segment.
+    value that was in force. ``serial`` has the serial numbers of the segments, joined with
+    ``_``, as the calibration database knows them. ``config`` has what Configure says of the
+    detector, by (algorithm, field); one value, or a tuple with one per segment.
     """
 
     name: str

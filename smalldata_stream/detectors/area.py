@@ -196,8 +196,8 @@ def _needed(constants: Constants | None, name: str, kind: Kind) -> Constants:
     weaker = "'pedestal' or 'raw'" if "pedestals" in have else "'raw'"
     raise ConstantsError(
         f"{name}: calibration={kind!r} needs {' and '.join(need)}; there is "
-        f"{', '.join(have) or 'none of the constants'}. Give constants=..., or write "
-        f"calibration={weaker}"
+        f"{', '.join(have) or 'none of the constants'}. Give a constants file "
+        f"(--constants FILE, or constants=... here), or write calibration={weaker}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from smalldata_stream.errors import ConstantsError, PsanaError
 from smalldata_stream.run import DetectorInfo
 from smalldata_stream.sources.psana_messages import ConstantsFound, ConstantsJob, Failed
 from smalldata_stream.sources.psana_process import PsanaProcess
+
+LONGEST_REASON = 120
+"""Of what psana says of a failure: it tells every layer of a refused connection."""
 
 
 def psana_constants(
@@ -39,7 +43,7 @@ def psana_constants(
         except PsanaError as death:
             raise ConstantsError(f"{asked}: {death}") from death
     if isinstance(answer, Failed):
-        raise ConstantsError(f"{asked}: {answer.what}")
+        raise ConstantsError(f"{asked}: {shorten(answer.what, LONGEST_REASON)}")
     assert isinstance(answer, ConstantsFound)
     return {
         name: _constants(name, found) for name, found in answer.constants.items() if found

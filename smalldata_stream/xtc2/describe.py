@@ -76,7 +76,9 @@ def describe(
     ``samples`` has the shapes met in the first events, ``config`` the values of the
     configuration by detector, ``aliases`` the name of the PV behind an EPICS field.
     """
+    configurations = tuple(configurations)
     found = _algorithms(configurations, samples, aliases)
+    serials = _serials(configurations)
     raw: dict[Signal, Recipe] = {}
     derived: dict[Signal, Recipe] = {}
     for (detector, name), algorithm in found.items():
@@ -91,7 +93,7 @@ def describe(
             name=detector,
             type=first.type,
             fields={},
-            serial=first.serial,
+            serial=serials[detector],
             segments=(),
             config=config.get(detector, {}),
         )
@@ -133,6 +135,18 @@ def _algorithms(
                 seen.alias = aliases.get(name, "") if kind is Kind.SLOW else ""
                 fields.setdefault(name, seen)
     return found
+
+
+def _serials(configurations: Iterable[Configuration]) -> dict[str, str]:
+    """Serial numbers of the segments, joined as the calibration database knows them."""
+    found: dict[str, dict[int, str]] = {}
+    for configuration in configurations:
+        for names in configuration.names.values():
+            found.setdefault(names.detector, {}).setdefault(names.segment, names.serial)
+    return {
+        detector: "_".join(serial for _, serial in sorted(of_segments.items()))
+        for detector, of_segments in found.items()
+    }
 
 
 def _seen(names: Names, sample: Sample) -> Iterator[tuple[str, _Seen]]:

@@ -177,6 +177,27 @@ def test_an_optional_detector_that_is_absent_is_dropped_and_said() -> None:
     assert "epix/r: needs epix/x" in g.plan.dropped
 
 
+def test_a_detector_of_which_nothing_is_written_still_has_its_damage() -> None:
+    def write(g: Graph, run: RunInfo) -> None:
+        g.detector("cam", calibration="raw")
+        g.detector("gmd", fields=[])
+
+    g, batches = run(write)
+    assert set(g.plan.outputs()) == {"damage/cam", "damage/gmd"}
+    assert per_event(batches, "damage/cam") == events.CAM_THERE.tolist()
+    assert per_event(batches, "damage/gmd") == events.GMD_THERE.tolist()
+
+
+def test_frames_that_no_word_wants_are_not_calibrated() -> None:
+    def write(g: Graph, run: RunInfo) -> None:
+        g.detector("cam", calibration="gain", fields=[])
+
+    g, _ = run(write)
+    assert "cam" not in g.plan.config
+    with pytest.raises(GraphError, match="needs pedestals and pixel_gain"):
+        build(lambda g, run: g.detector("cam", calibration="gain").sum("calib"), events.RUN)
+
+
 def test_parameters_are_noted_under_smalldata_names() -> None:
     def write(g: Graph, run: RunInfo) -> None:
         cam = g.detector("cam", calibration="raw")
