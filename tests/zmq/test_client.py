@@ -1,0 +1,243 @@
+"""Subscribers that are slow, asleep, stopped or killed, and publishers that come back."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import zmq
+
+from sinks.zmq import ZmqPublisher
+from smalldata_stream.client import Client
+from smalldata_stream.errors import SourceError
+from smalldata_stream.message import Message
+from tests.zmq.publishing import SOON, Maker, value, wait_until
+
+READER = """
+import sys, time
+from smalldata_stream.client import Client
+client = Client(sys.argv[1])
+client.subscribe("image")
+print("reading", client.latest("image", 20).topic, flush=True)
+while True:
+    message = client.latest("image", 20)
+    age = time.time() - message.metadata["published"]
+    print(f"{age:.3f} {int(message.arrays['values'][0])}", flush=True)
+    time.sleep(0.02)
+"""
+MEGABYTE = 250_000
+"""Numbers in a megabyte of float32."""
+
+
+@pytest.fixture
+def publisher() -> Iterator[ZmqPublisher]:
+    with ZmqPublisher() as publisher:
+        yield publisher
+
+
+def publish_for(publisher: ZmqPublisher, maker: Maker, seconds: float) -> float:
+    """Offer at 20 Hz; returns the longest time that one round took."""
+    longest, end = 0.0, time.monotonic() + seconds
+    while (start := time.monotonic()) < end:
+        publisher.wanted([maker.topic])
+        publisher.offer(*maker.offer())
+        took = time.monotonic() - start
+        longest = max(longest, took)
+        time.sleep(max(0.0, 0.05 - took))
+    return longest
+
+
+def reader(publisher: ZmqPublisher, maker: Maker) -> subprocess.Popen[str]:
+    """A process that reads, once it does."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", READER, publisher.address], stdout=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: publisher.wanted([maker.topic]), 2 * SOON)
+    publisher.offer(*maker.offer())
+    assert process.stdout is not None
+    assert process.stdout.readline() == "reading image\n"
+    return process
+
+
+def test_iterating_gives_each_topic_once_and_the_newest(publisher: ZmqPublisher) -> None:
+    makers = [Maker(name) for name in ("a", "b", "c")]
+    with Client(publisher.address) as client:
+        client.subscribe()
+        wait_until(lambda: publisher.wanted(["a"]))
+        for _ in range(5):
+            for maker in makers:
+                publisher.offer(*maker.offer())
+            time.sleep(0.05)  # at a display rate, nothing is missed
+        messages = iter(client)
+        found = {m.topic: value(m) for m in (next(messages) for _ in range(3))}
+        assert found == {"a": 5, "b": 5, "c": 5}
+        with pytest.raises(TimeoutError, match="nothing new"):
+            client.next(0.1)
+        assert not client.dropped
+
+
+def test_a_slow_loop_starves_no_topic(publisher: ZmqPublisher) -> None:
+    makers = [Maker(name) for name in ("a", "b", "c", "d")]
+    seen: list[str] = []
+    with Client(publisher.address) as client:
+        client.subscribe()
+        wait_until(lambda: publisher.wanted(["a"]))
+        for _ in range(8):
+            for maker in makers:
+                publisher.offer(*maker.offer())
+            seen.append(client.next(SOON).topic)
+    assert sorted(seen) == sorted("abcd" * 2)
+
+
+def test_what_had_come_before_a_pause_is_not_lost(publisher: ZmqPublisher) -> None:
+    makers = [Maker(name) for name in ("a", "b")]
+    with Client(publisher.address) as client:
+        client.subscribe()
+        wait_until(lambda: publisher.wanted(["a"]))
+        for maker in makers:
+            publisher.offer(*maker.offer())
+        first = client.next(SOON).topic
+        time.sleep(0.7)  # the graph has come to its end meanwhile
+        assert {first, client.next(SOON).topic} == {"a", "b"}
+        with pytest.raises(TimeoutError, match="nothing new"):
+            client.next(0.3)
+
+
+def test_after_a_pause_the_newest_is_what_comes(publisher: ZmqPublisher) -> None:
+    """A reader that sleeps in the middle of large messages, as a busy notebook does."""
+    maker = Maker("image", size=2 * MEGABYTE)
+    with Client(publisher.address) as client:
+        client.subscribe("image")
+        wait_until(lambda: publisher.wanted(["image"]))
+        publisher.offer(*maker.offer())
+        assert value(client.latest("image", SOON)) == 1
+        longest = publish_for(publisher, maker, 2.0)
+        message = client.latest("image", SOON)
+        assert time.time() - message.metadata["published"] < 1.0
+        assert value(message) == maker.number
+        assert client.dropped["image"] > 0
+    assert longest < 1.0
+
+
+def test_a_stopped_process_sees_nothing_older_than_a_second(
+    publisher: ZmqPublisher,
+) -> None:
+    maker = Maker("image", size=MEGABYTE)
+    with reader(publisher, maker) as process:
+        assert process.stdout is not None
+        try:
+            publish_for(publisher, maker, 0.3)
+            process.send_signal(signal.SIGSTOP)
+            before = maker.number
+            longest = publish_for(publisher, maker, 2.0)
+            process.send_signal(signal.SIGCONT)
+            publish_for(publisher, maker, 1.0)
+        finally:
+            process.kill()
+        lines = [line.split() for line in process.stdout.read().splitlines()[:-1]]
+    assert longest < 1.0
+    assert any(int(number) > before for _, number in lines)
+    # The one that was in the reader's hands when it stopped is older.
+    assert sum(float(age) >= 1.0 for age, _ in lines) <= 1
+
+
+def test_a_killed_subscriber_is_forgotten(publisher: ZmqPublisher) -> None:
+    maker = Maker("image", size=MEGABYTE)
+    with reader(publisher, maker) as process:
+        process.kill()
+        process.wait(SOON)
+        publish_for(publisher, maker, 0.2)
+        wait_until(lambda: not publisher.wanted(["image"]))
+    made = maker.made
+    publisher.offer(*maker.offer())
+    assert maker.made == made
+
+
+def test_a_publisher_that_comes_back_is_found() -> None:
+    maker = Maker("gmd")
+    with ZmqPublisher() as first:
+        address = first.address
+        with Client(address) as client:
+            client.subscribe("gmd")
+            wait_until(lambda: first.wanted(["gmd"]))
+            for _ in range(5):
+                first.offer(*maker.offer())
+            wait_until(lambda: value(client.latest("gmd", SOON)) == 5)
+            first.close()
+            with ZmqPublisher(address) as second:
+                # A client subscribes again when it next looks.
+                wait_until(lambda: client.newest(0.01) and second.wanted(["gmd"]))
+                second.offer(*maker.offer())
+                wait_until(lambda: value(client.latest("gmd", SOON)) == 6)
+            assert not client.dropped
+
+
+def test_the_last_value_gets_there_even_if_it_was_missed(publisher: ZmqPublisher) -> None:
+    """Far more than may be in flight, and the newest is what a full queue refuses."""
+    maker = Maker("gmd", size=MEGABYTE)
+    with Client(publisher.address) as client:
+        client.subscribe("gmd")
+        wait_until(lambda: publisher.wanted(["gmd"]))
+        publisher.offer(*maker.offer())
+        assert value(client.next(SOON)) == 1
+        for _ in range(100):
+            publisher.offer(*maker.offer())
+        received = 0
+        while value(client.latest("gmd")) != 101:
+            client.next(SOON)
+            received += 1
+    assert client.dropped["gmd"] > 0
+    assert client.dropped["gmd"] + received <= 100
+
+
+def test_timeouts_say_what_there_is(publisher: ZmqPublisher) -> None:
+    with Client(publisher.address) as client:
+        publisher.describe("plots/azav", {"kind": "line"})
+        with pytest.raises(TimeoutError, match=r"did you mean 'plots/azav'\?"):
+            client.latest("plots/azva", 0.5)
+        with pytest.raises(TimeoutError, match="it is published, but there was no event"):
+            client.latest("plots/azav", 0.1)
+
+
+def test_nobody_there() -> None:
+    with ZmqPublisher() as publisher:
+        address = publisher.address
+    with Client(address) as client, pytest.raises(TimeoutError, match="is a graph publish"):
+        client.latest("gmd", 0.2)
+
+
+def test_wrong_addresses_and_strangers() -> None:
+    with pytest.raises(
+        SourceError, match=r"host:1 is no address .*; write one such as tcp"
+    ):
+        Client("host:1")
+    with zmq.Context() as context, context.socket(zmq.PUB) as stranger:
+        stranger.bind("tcp://127.0.0.1:*")
+        with Client(stranger.getsockopt_string(zmq.LAST_ENDPOINT)) as client:
+            client.subscribe()
+
+            def read() -> None:
+                for _ in range(100):
+                    stranger.send(b"hello")
+                    client.newest(0.05)
+
+            with pytest.raises(SourceError, match="not a message of smalldata_stream"):
+                read()
+
+
+def test_arrays_are_numpy_with_their_dtype(publisher: ZmqPublisher) -> None:
+    arrays = {"shots": np.array(2**64 - 1, np.uint64), "mask": np.array([True, False])}
+    with Client(publisher.address) as client:
+        client.subscribe("gmd")
+        wait_until(lambda: publisher.wanted(["gmd"]))
+        publisher.offer("gmd", lambda: Message("gmd", {"timestamp": 2**63}, arrays))
+        message = client.latest("gmd", SOON)
+    assert message.arrays["shots"].dtype == np.uint64
+    assert message.arrays["shots"] == np.uint64(2**64 - 1)
+    assert message.arrays["mask"].tolist() == [True, False]
+    assert message.metadata["timestamp"] == 2**63

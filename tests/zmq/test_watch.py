@@ -1,0 +1,74 @@
+"""smalldata-stream watch, run as a command beside a publisher."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+
+import numpy as np
+import pytest
+
+from sinks.zmq import ZmqPublisher
+from smalldata_stream.cli import watch
+from smalldata_stream.client import Client
+from smalldata_stream.errors import SourceError
+from smalldata_stream.message import Message
+
+
+def options(*argv: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    watch.arguments(parser)
+    return parser.parse_args(argv)
+
+
+@pytest.fixture
+def publisher() -> ZmqPublisher:
+    return ZmqPublisher(guard=threading.Lock())
+
+
+def test_topics_and_newest_values(
+    publisher: ZmqPublisher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = {"energy": np.array(3.5), "shots": np.array(2**64 - 1, np.uint64)}
+    arrays["trace"] = np.array([1.0, np.nan, 4.0])
+    with publisher:
+        publisher.tell({"exp": "xpptut15", "run": 14})
+        publisher.describe("plots/azav", {"kind": "line"})
+        publisher.offer("gmd", lambda: Message("gmd", {"kind": "event"}, arrays))
+        assert watch.run(options(publisher.address, "--once", "--interval", "0.4")) == 0
+        everything = capsys.readouterr().out
+        watch.run(options(publisher.address, "gm*", "--once", "--interval", "0.1"))
+        chosen = capsys.readouterr().out
+    assert "xpptut15 run 14, 2 topics" in everything
+    (gmd,) = (line for line in everything.splitlines() if line.startswith("gmd"))
+    assert "energy 3.5, shots 18446744073709551615, trace (3,) 1 to 4" in gmd
+    assert "plots/azav" in everything
+    assert "plots/azav" not in chosen
+    assert "gmd" in chosen
+
+
+def test_rates_come_from_what_is_offered_read_or_not(publisher: ZmqPublisher) -> None:
+    stop = threading.Event()
+
+    def offer() -> None:
+        while not stop.wait(0.02):
+            publisher.offer("gmd", lambda: Message("gmd", {}, {}))
+
+    thread = threading.Thread(target=offer)
+    with publisher, Client(publisher.address) as client:
+        thread.start()
+        try:
+            tables = watch.watch(client, ["gmd"], interval=0.7, timeout=10)
+            texts = [next(tables) for _ in range(4)]
+        finally:
+            stop.set()
+            thread.join()
+    (row,) = (line.split() for line in texts[-1].splitlines() if line.startswith("gmd"))
+    assert 0 < float(row[1]) < 55  # 50 per second, fewer on a busy machine
+
+
+def test_silence_is_an_error_in_one_line() -> None:
+    with ZmqPublisher() as publisher:
+        address = publisher.address
+    with pytest.raises(SourceError, match=r"is a graph publishing there\?"):
+        watch.run(options(address, "--once", "--timeout", "0.3"))
