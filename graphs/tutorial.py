@@ -27,8 +27,10 @@ def graph(g: Graph, run: RunInfo) -> None:
     # Frames are calibrated; words say what to make of them.
     jungfrau = g.detector("jungfrau")
     ring = jungfrau.roi("ROI_0", [[0, 1], [130, 330], [550, 630]])
-    ring.projection(axis=0)
-    g.function(signal_per_pulse, ring["sum"], "gmd/energy", name="jungfrau/ROI_0_per_pulse")
+    profile = ring.projection(axis=0)
+    signal = g.function(
+        signal_per_pulse, ring["sum"], "gmd/energy", name="jungfrau/ROI_0_per_pulse"
+    )
 
     # Totals over the run.
     jungfrau.sum("calib")
@@ -36,6 +38,13 @@ def graph(g: Graph, run: RunInfo) -> None:
     jungfrau.sum("calib_thresADU5")
     jungfrau.sum("calib_dropped")  # the X-ray-off shots: the background
     jungfrau.sum("calib", where="lightStatus/laser", name="calib_pumped")
+
+    # Plots: of a window of events live, of the whole run in the report.
+    ring["sum"].plot.strip(title="ring")
+    ring["sum"].plot.scatter("gmd/energy", title="ring and pulse energy")
+    signal.plot.scan("scan/lxt", by="lightStatus/laser")
+    profile.plot.line(by="lightStatus/laser")
+    jungfrau.plot.image()
 
     # The history of an experiment is kept in code: reprocessing is one command.
     if run.number >= 1:

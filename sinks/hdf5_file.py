@@ -89,6 +89,7 @@ class PartialFile:
             self._close_columns()
             never = [column.path for column in self._dense if not column.seen]
             never += notes.write_totals(self._file, self._declaration.totals, totals)
+            notes.write_plots(self._file, self._declaration.plots)
             notes.write_never_seen(self._file, never)
             notes.write_ledger(self._file, ledger)
             self._commit()

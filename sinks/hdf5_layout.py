@@ -11,7 +11,7 @@ from smalldata_stream.batch import Array
 from smalldata_stream.errors import OutputError
 from smalldata_stream.protocols import Declaration, Spec
 
-RESERVED = ("timestamp", "UserDataCfg", "Sums", "ledger", "provenance")
+RESERVED = ("timestamp", "UserDataCfg", "Sums", "plots", "ledger", "provenance")
 MISSING_INTEGER = -99999
 
 
@@ -122,7 +122,7 @@ def check(declaration: Declaration) -> None:
                 "the detector another name in the graph"
             )
     for path in declaration.totals:
-        if path.split("/")[0] in RESERVED and not path.startswith("Sums/"):
+        if path.split("/")[0] in RESERVED and not path.startswith(("Sums/", "plots/")):
             raise OutputError(
                 f"total {path} cannot be written there; a total goes to 'Sums/<name>'"
             )

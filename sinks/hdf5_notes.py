@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import h5py
@@ -19,7 +20,7 @@ from sinks.hdf5_layout import (
 )
 from smalldata_stream.batch import Array
 from smalldata_stream.ledger import Ledger
-from smalldata_stream.protocols import Declaration, Result, Spec
+from smalldata_stream.protocols import Declaration, Plot, Result, Spec
 
 FORMAT = "smalldata_stream 1"
 
@@ -84,6 +85,20 @@ def write_totals(
         dataset.attrs["missing_value"] = missing_value(value.dtype)
         describe(dataset, spec)
     return unknown
+
+
+def write_plots(file: h5py.File, plots: Mapping[str, Plot]) -> None:
+    """How totals are shown, as attributes of the group that they stand in.
+
+    ``number`` is the place of a plot in the graph; the attribute ``plots`` of the file is
+    how many there are.
+    """
+    file.attrs["plots"] = len(plots)
+    for number, (path, plot) in enumerate(plots.items()):
+        group = file.require_group(path)
+        group.attrs["number"] = number
+        for name, value in asdict(plot).items():
+            group.attrs[name] = text(value)
 
 
 def write_never_seen(file: h5py.File, paths: Sequence[str]) -> None:

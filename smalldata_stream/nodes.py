@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,8 @@ from smalldata_stream.columns import common_events, spread, truth
 from smalldata_stream.detectors.units import unit_of
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Chosen, Node, below
-from smalldata_stream.protocols import Accumulated, PerEvent, Result, Spec
+from smalldata_stream.protocols import Accumulated, PerEvent, Plot, Result, Spec
+from smalldata_stream.reductions.window import Windowed
 from smalldata_stream.run import DetectorInfo
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class TotalNode(Node):
         self, plan: Plan, inputs: Sequence[Node], path: str, prepared: Accumulated
     ):
         self.prepared, self.state = prepared, prepared.start()
+        self.windowed = False
         self.keys = [node.key()[0] for node in inputs]
         self.where: tuple[str, bool] | None = None
         waits = list(inputs)
@@ -72,10 +75,18 @@ class TotalNode(Node):
         super().__init__(plan, waits, path)
         self.plot_path = f"plots/{path}"
         stem = f"Sums/{inputs[0].path.replace('/', '_')}_"
+        self.shown: Plot | None = None
         if prepared.plot is not None:
             stem = f"{self.plot_path}/"
+            self.shown = named(prepared.plot, path, [node.path for node in inputs])
         self.fields = {f"{stem}{field}": field for field in prepared.outputs}
         self.totals = {p: prepared.outputs[field] for p, field in self.fields.items()}
+
+    def go_live(self) -> None:
+        """Span a sliding window from now on, where the reduction has one."""
+        if self.prepared.window is not None:
+            self.state = Windowed(self.prepared.start, self.prepared.window)
+            self.windowed = True
 
     def work(self, batch: Batch) -> None:
         """Add the chosen events."""
@@ -89,7 +100,7 @@ class TotalNode(Node):
         if not len(timestamps):
             return
         try:
-            self.state.add(*values)
+            self.state.add(*([timestamps] if self.windowed else []), *values)
         except Exception as error:  # noqa: BLE001  isolation: a node may raise anything
             if len(timestamps) == 1:
                 self.plan.failed(self.path, timestamps, error)
@@ -102,6 +113,20 @@ class TotalNode(Node):
         """The totals so far, by path."""
         values = self.state.value()
         return {path: values[field] for path, field in self.fields.items()}
+
+
+def named(plot: Plot, path: str, inputs: Sequence[str]) -> Plot:
+    """``plot`` with the paths of its inputs in title and labels, and a group.
+
+    >>> named(Plot(kind="strip", title="{0}", x_label="{1}"), "gmd/x", ["gmd/energy", "t"])
+    Plot(kind='strip', title='gmd/energy', x_label='t', y_label='', group='gmd')
+    """
+    texts = {name: getattr(plot, name) for name in ("title", "x_label", "y_label")}
+    for name, text in texts.items():
+        for number, input_path in enumerate(inputs):
+            text = text.replace(f"{{{number}}}", input_path)
+        texts[name] = text
+    return replace(plot, group=plot.group or path.partition("/")[0], **texts)
 
 
 def output_path(path: str, field: str, spec: Spec) -> str:
@@ -130,6 +155,7 @@ class DetectorNode(Node):
         self.written: dict[str, Signal] = {}
         self.read: dict[Signal, None] = {}
         self.frames: tuple[Signal, PerEvent] | None = None
+        self._make_frames: Callable[[], None] | None = None
         self.steps_path = ""
         self.outputs[f"damage/{info.name}"] = Spec(
             dtype=np.dtype(bool), long_name=f"1 where {info.name} is there and undamaged"
@@ -146,6 +172,10 @@ class DetectorNode(Node):
         self.want(signal)
         self.written[path] = signal
         self.outputs[path] = field_spec(self.info, signal[1:])
+
+    def make_frames(self, make: Callable[[], None]) -> None:
+        """How frames are made ready once a word wants them: not all that exist are used."""
+        self._make_frames = make
 
     def use_frames(self, signal: Signal, prepared: PerEvent, name: str) -> None:
         """Let chained words work on what ``prepared`` makes of ``signal``."""
@@ -195,6 +225,8 @@ class DetectorNode(Node):
 
     def key(self) -> tuple[str, Spec]:
         """The calibrated frames; `GraphError` where the detector has none."""
+        if self.value is None and self._make_frames is not None:
+            self._make_frames()
         if self.value is None:
             known = ", ".join(f"{a}.{f}" for a, f in self.info.fields)
             raise GraphError(

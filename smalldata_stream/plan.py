@@ -6,6 +6,7 @@ import inspect
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ class Plan:
 
     ``signals`` is what the source must read; ``config`` what goes to ``/UserDataCfg``;
     ``keeps`` the (path, why) of the columns that decide which events are written;
-    ``dropped`` says what the graph asked for and this run does not have.
+    ``dropped`` says what the graph asked for and this run does not have; ``newest`` is the
+    timestamp of the newest event so far.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,7 @@ class Plan:
         self.config: dict[str, dict[str, Any]] = {}
         self.keeps: list[tuple[str, str]] = []
         self.dropped: list[str] = []
+        self.newest = 0
         self.failures: Counter[str] = Counter()
         self.letters: list[DeadLetter] = []
         self.source = Node(self, [], "events")
@@ -58,7 +61,8 @@ class Plan:
 
     def reduce(self, reduction: Reduction, inputs: Sequence[Node], path: str) -> Node:
         """Make the node of a reduction of ``inputs``, and of the others it names."""
-        inputs = [*inputs, *map(self.find, getattr(reduction, "others", ()))]
+        others = getattr(reduction, "others", ())
+        inputs = [*inputs, *(o if isinstance(o, Node) else self.find(o) for o in others)]
         absent = [node.path for node in inputs if node.absent]
         if absent:
             self.dropped.append(f"{path}: needs {', '.join(absent)}")
@@ -80,7 +84,10 @@ class Plan:
         config = self.config.setdefault(group, {})
         for parameter, value in values.items():
             known_as = SMALLDATA_NAMES.get(parameter, parameter)
-            config[f"{node.root}__{name}_{known_as}" if word else known_as] = value
+            # Plots of one kind may stand behind several results of one word.
+            is_plot = isinstance(node, TotalNode) and node.shown is not None
+            first = word if is_plot else f"{node.root}__{name}"
+            config[f"{first}_{known_as}" if word else known_as] = value
 
     def claim(self, node: Node) -> None:
         """Make sure that no two nodes write the same; `GraphError` names the path."""
@@ -99,9 +106,9 @@ class Plan:
     def plots(self) -> dict[str, Plot]:
         """How the totals are shown, by the path above them."""
         return {
-            node.plot_path: node.prepared.plot
+            node.plot_path: node.shown
             for node in self.nodes
-            if isinstance(node, TotalNode) and node.prepared.plot is not None
+            if isinstance(node, TotalNode) and node.shown is not None
         }
 
     def totals(self) -> dict[str, Spec]:
@@ -110,8 +117,16 @@ class Plan:
 
     # ------------------------------------------------------------------------ running
 
+    def go_live(self) -> None:
+        """Have plots span their window instead of the run; before the first event."""
+        for node in self.nodes:
+            if isinstance(node, TotalNode):
+                node.go_live()
+
     def push(self, batch: Batch) -> None:
         """Send a batch through the graph; its record is complete when this returns."""
+        if len(batch):
+            self.newest = max(self.newest, int(batch.timestamps[-1]))
         if self.source.wanted:
             batch.record.add(TIMESTAMP, Column(batch.timestamps))
         self.source.update(batch)
@@ -149,9 +164,13 @@ SMALLDATA_NAMES = {"bounds": "bound", "threshold_adu": "thresADU"}
 
 def parameters(reduction: Reduction) -> dict[str, Any]:
     """The parameters of a reduction, a frozen dataclass, by name."""
-    names: Mapping[str, Any] = getattr(reduction, "__dataclass_fields__", {})
+    given: Any = reduction  # a protocol: mypy would not have it that it is a dataclass
+    names = [f.name for f in fields(given)] if is_dataclass(given) else []
     values = {name: getattr(reduction, name) for name in names if name != "name"}
-    return {name: source_text(v) if callable(v) else v for name, v in values.items()}
+    return {
+        name: v.path if isinstance(v, Node) else source_text(v) if callable(v) else v
+        for name, v in values.items()
+    }
 
 
 def source_text(function: Callable[..., Any]) -> str:

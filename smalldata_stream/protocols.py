@@ -138,7 +138,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """How the totals of a reduction are shown; ``kind`` says what their fields mean."""
+    """How the totals of a reduction are shown; ``kind`` says what their fields mean.
+
+    In what a reduction gives, ``{0}``, ``{1}`` ... in title and labels stand for the paths
+    of its inputs; the flow puts them in.
+    """
 
     kind: str
     title: str
@@ -148,18 +152,40 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What a live plot spans: the last ``events``, or the last ``seconds`` of event time.
+
+    It is made of ``panes`` states, and moves by one pane at a time.
+    """
+
+    events: int | None = None
+    seconds: float | None = None
+    panes: int = 10
+
+    def __post_init__(self) -> None:
+        if (self.events is None) == (self.seconds is None):
+            raise ValueError("a window spans either events or seconds; give one of them")
+        if not 0 < (self.events or self.seconds or 0) < float("inf"):
+            raise ValueError(f"a window spans more than nothing and not all; not {self}")
+        if self.panes < 2:
+            raise ValueError(f"a window has at least two panes, not {self.panes}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accumulated:
     """A reduction over the run, made ready for its input.
 
     ``where`` names a column of the record and the truth it must have: only those events
     are added. Results go to ``/Sums/<detector>_<field>``; those of a plot to
-    ``/plots/<detector>/<word>/<field>``.
+    ``/plots/<detector>/<word>/<field>``. Live, a total with a ``window`` spans that
+    instead of the run.
     """
 
     outputs: Mapping[str, Spec]
     start: Callable[[], State]
     where: tuple[str, bool] | None = None
     plot: Plot | None = None
+    window: Window | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
 

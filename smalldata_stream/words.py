@@ -13,10 +13,16 @@ import inspect
 from collections.abc import Callable
 from functools import cache, wraps
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Generic, ParamSpec, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
 
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.protocols import Reduction
+from smalldata_stream.reductions.plots.histogram import Histogram
+from smalldata_stream.reductions.plots.image import Image
+from smalldata_stream.reductions.plots.line import Line
+from smalldata_stream.reductions.plots.scan import Scan
+from smalldata_stream.reductions.plots.scatter import Scatter
+from smalldata_stream.reductions.plots.strip import Strip
 from smalldata_stream.reductions.projection import Projection
 from smalldata_stream.reductions.roi import Roi
 from smalldata_stream.reductions.sum import Sum
@@ -25,6 +31,13 @@ if TYPE_CHECKING:
     from smalldata_stream.flow import Node
 
 P = ParamSpec("P")
+
+
+class Reducible(Protocol):
+    """What words can be chained to."""
+
+    def reduce(self, reduction: Reduction) -> Node:
+        """Chain a reduction."""
 
 
 class Word(Generic[P]):
@@ -40,8 +53,8 @@ class Word(Generic[P]):
     @overload
     def __get__(self, node: None, owner: type) -> Word[P]: ...
     @overload
-    def __get__(self, node: Words, owner: type) -> Callable[P, Node]: ...
-    def __get__(self, node: Words | None, owner: type) -> Word[P] | Callable[P, Node]:
+    def __get__(self, node: Reducible, owner: type) -> Callable[P, Node]: ...
+    def __get__(self, node: Reducible | None, owner: type) -> Word[P] | Callable[P, Node]:
         if node is None:
             return self
 
@@ -58,12 +71,41 @@ def word(make: Callable[P, Reduction]) -> Word[P]:
     return Word(make)
 
 
+class PlotWords:
+    """Every plot of a node: ``node.plot.histogram(...)``."""
+
+    strip = word(Strip)
+    histogram = word(Histogram)
+    scatter = word(Scatter)
+    line = word(Line)
+    image = word(Image)
+    scan = word(Scan)
+
+    def __init__(self, node: Reducible):
+        self._node = node
+
+    def reduce(self, reduction: Reduction) -> Node:
+        """Chain a plot that has no word of its own."""
+        return self._node.reduce(reduction)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        kinds = [w for w, value in vars(PlotWords).items() if isinstance(value, Word)]
+        raise AttributeError(f"there is no plot {name!r}; {did_you_mean(name, kinds)}")
+
+
 class Words:
     """Every word that can be chained behind a node."""
 
     roi = word(Roi)
     projection = word(Projection)
     sum = word(Sum)
+
+    @property
+    def plot(self) -> PlotWords:
+        """The plots of what this node puts out."""
+        return PlotWords(self)
 
     def reduce(self, reduction: Reduction) -> Node:
         """Chain a reduction that has no word of its own."""

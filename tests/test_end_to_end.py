@@ -14,9 +14,10 @@ from sinks.hdf5 import Hdf5Sink
 from smalldata_stream.batch import BatchLimits
 from smalldata_stream.h5 import read_tree
 from smalldata_stream.loading import load_graph
-from smalldata_stream.modes.batch import Options, Report, reduce_run
+from smalldata_stream.modes.batch import Options, reduce_run
 from smalldata_stream.modes.calibration import find_constants
 from smalldata_stream.modes.picture import draw_tutorial
+from smalldata_stream.modes.session import Report
 from smalldata_stream.protocols import Source
 from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
 from smalldata_stream.sources.files import FilesSource

@@ -15,6 +15,7 @@ from smalldata_stream.loading import load_graph
 from smalldata_stream.modes.batch import Options, reduce_run
 from smalldata_stream.modes.calibration import find_constants
 from smalldata_stream.modes.picture import draw_tutorial
+from smalldata_stream.modes.report import report_of
 from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.sources.files import FilesSource
 
@@ -54,8 +55,10 @@ def run(options: argparse.Namespace) -> int:
         print(outputs_table(report.declaration.outputs, report.declaration.totals))
         print()
         tell(report, output)
-    picture = directory / f"{name}.png"
+        report_of(report, output.with_suffix(".html"))
+    picture = output.with_suffix(".png")
     draw_tutorial(output, picture)
     print(f"\nA picture of it: {picture}")
+    print(f"Its plots:       {output.with_suffix('.html')}")
     print(f"Open the file:   python -c \"import h5py; h5py.File('{output}').visit(print)\"")
     return 0

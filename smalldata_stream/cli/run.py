@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sinks.hdf5 import Hdf5Sink
 from smalldata_stream.cli.progress import progress
@@ -13,9 +14,14 @@ from smalldata_stream.cli.source import data_directory, open_source, source_argu
 from smalldata_stream.cli.tables import ledger_table
 from smalldata_stream.errors import SourceError
 from smalldata_stream.loading import load_graph
-from smalldata_stream.modes.batch import MAX_FAILURES, Options, Report, reduce_run
+from smalldata_stream.modes.batch import MAX_FAILURES, Options, reduce_run
 from smalldata_stream.modes.calibration import find_constants
+from smalldata_stream.modes.report import report_of
+from smalldata_stream.modes.session import Report
 from smalldata_stream.run import RunInfo
+
+if TYPE_CHECKING:
+    from smalldata_stream.metrics import Metrics
 
 FINISHED_WITH_FAULTS = 3
 
@@ -41,6 +47,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of frames (default: %(default)s)",
     )
     parser.add_argument(
+        "--report",
+        action="store_true",
+        help="draw the plots of the graph into an HTML file beside the output",
+    )
+    parser.add_argument(
+        "--metrics-textfile",
+        type=Path,
+        metavar="FILE.prom",
+        help="write metrics for the textfile collector of Prometheus' node exporter",
+    )
+    parser.add_argument(
         "--max-failures",
         type=float,
         default=MAX_FAILURES,
@@ -55,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     graph = load_graph(options.graph)
     source = open_source(options)
     command = "smalldata-stream " + shlex.join(sys.argv[1:])
+    metrics = textfile_metrics(options.metrics_textfile)
     faults = 0
     found = 0
     for found, a_run in enumerate(source.runs(), 1):
@@ -67,13 +85,33 @@ def run(options: argparse.Namespace) -> int:
                 graph,
                 sink,
                 constants,
-                Options(progress=show, max_failures=options.max_failures, command=command),
+                Options(
+                    progress=show,
+                    max_failures=options.max_failures,
+                    metrics=metrics,
+                    command=command,
+                ),
             )
         tell(report, path)
+        if options.report:
+            html = path.with_suffix(".html")
+            report_of(report, html)
+            print(f"report: {html}")
         faults += len(report.faults) + (not report.ledger.closes)
     if not found:
         raise SourceError("the data hold no run")
     return FINISHED_WITH_FAULTS if faults else 0
+
+
+def textfile_metrics(path: Path | None) -> Metrics | None:
+    """Metrics that are written to a file, if anybody wants them."""
+    if path is None:
+        return None
+    from smalldata_stream.metrics import Metrics
+
+    metrics = Metrics("batch")
+    metrics.textfile(path)
+    return metrics
 
 
 def output_path(given: Path | None, info: RunInfo, *, first: bool) -> Path:

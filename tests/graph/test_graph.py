@@ -192,10 +192,13 @@ def test_frames_that_no_word_wants_are_not_calibrated() -> None:
     def write(g: Graph, run: RunInfo) -> None:
         g.detector("cam", calibration="gain", fields=[])
 
+    def total(g: Graph, run: RunInfo) -> None:
+        g.detector("cam", calibration="gain").sum("calib")
+
     g, _ = run(write)
     assert "cam" not in g.plan.config
     with pytest.raises(GraphError, match="needs pedestals and pixel_gain"):
-        build(lambda g, run: g.detector("cam", calibration="gain").sum("calib"), events.RUN)
+        build(total, events.RUN)
 
 
 def test_parameters_are_noted_under_smalldata_names() -> None:

@@ -15,7 +15,8 @@ from smalldata_stream.batch import BatchLimits, Signal
 from smalldata_stream.errors import GraphError, NodeFailures
 from smalldata_stream.graph import Graph
 from smalldata_stream.loading import GraphFile
-from smalldata_stream.modes.batch import Options, Report, reduce_run
+from smalldata_stream.modes.batch import Options, reduce_run
+from smalldata_stream.modes.session import Report
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.simulated import (
     Cut,

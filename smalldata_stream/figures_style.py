@@ -1,0 +1,108 @@
+"""How all figures look: colours, sizes, fonts, tools, and what is said above them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bokeh.models import Div, UIElement
+from bokeh.plotting import figure
+
+from smalldata_stream.batch import Array
+from smalldata_stream.message import Message
+
+BLUE, ORANGE, GREEN, GREY = "#1f6fb2", "#d1600f", "#2a8a57", "#8a94a0"
+COLOURS = {"mean": BLUE, "on": ORANGE, "off": BLUE, "difference": GREEN}
+INK, PALE = "#2b333b", "#e8ecf0"
+
+HEIGHT = 320
+LOWER = 170
+"""Height of a difference below its curves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A drawn plot, and what puts a later message into it."""
+
+    model: UIElement
+    update: Callable[[Message], None]
+
+
+def panel(
+    x_label: str = "", y_label: str = "", height: int = HEIGHT, **more: Any
+) -> figure:
+    """An empty figure in our style, as wide as its place."""
+    made = figure(
+        height=height,
+        sizing_mode="stretch_width",
+        tools="pan,box_zoom,wheel_zoom,reset,save",
+        toolbar_location="right",
+        output_backend="canvas",
+        x_axis_label=x_label,
+        y_axis_label=y_label,
+        min_border_left=64,
+        **more,
+    )
+    made.toolbar.autohide = True
+    made.toolbar.logo = None
+    made.outline_line_color = None
+    made.background_fill_color = made.border_fill_color = "#ffffff"
+    made.grid.grid_line_color = PALE
+    for axis in made.axis:
+        axis.axis_label_text_font_style = "normal"
+        axis.axis_label_text_font_size = "12px"
+        axis.axis_label_text_color = axis.major_label_text_color = INK
+        axis.axis_line_color = axis.major_tick_line_color = GREY
+        axis.minor_tick_line_color = None
+    return made
+
+
+def style_legend(made: figure) -> None:
+    """A legend in a row above the frame; a click hides what it names."""
+    legend = made.legend[0]
+    made.add_layout(legend, "above")
+    legend.orientation = "horizontal"
+    legend.click_policy = "hide"
+    legend.border_line_color = None
+    legend.padding, legend.margin, legend.spacing = 0, 2, 16
+    legend.label_text_font_size, legend.label_text_color = "12px", INK
+
+
+def heading() -> Div:
+    """The place of title and subtitle."""
+    return Div(sizing_mode="stretch_width", margin=(2, 4, 0, 10), disable_math=True)
+
+
+def heading_text(message: Message, *notes: str) -> str:
+    """Title, and below it how many events there are and what else is to be said."""
+    metadata = message.metadata
+    parts = [f"{int(metadata.get('events', 0)):,} events", *(n for n in notes if n)]
+    title = escaped(str(metadata.get("title") or message.topic))
+    return (
+        f"<div style='font:600 14px sans-serif;color:{INK}'>{title}</div>"
+        f"<div style='font:12px sans-serif;color:{GREY};min-height:15px'>"
+        f"{escaped(', '.join(parts))}</div>"
+    )
+
+
+def escaped(text: str) -> str:
+    """``text`` as it stands in HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def number_of(message: Message, field: str) -> int:
+    """A field that is one integer; 0 where it is not there."""
+    return int(np.asarray(message.arrays.get(field, 0)))
+
+
+def left_out(message: Message, **fields: str) -> str:
+    """What is not in the plot, in words; fields are named by what is said of them."""
+    counts = {words: number_of(message, field) for field, words in fields.items()}
+    return ", ".join(f"{n:,} {words}" for words, n in counts.items() if n)
+
+
+def floats(arrays: Mapping[str, Array], *fields: str) -> list[Array]:
+    """Fields as float64, as Bokeh's axes take them."""
+    return [np.asarray(arrays[field], np.float64) for field in fields]
