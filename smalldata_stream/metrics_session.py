@@ -1,0 +1,182 @@
+"""What a session counts while it runs, in plain numbers, once per batch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.batch import Batch
+from smalldata_stream.flow import Absent, Chosen, Node
+from smalldata_stream.ledger import Ledger
+from smalldata_stream.metrics_counts import Bounded, Rising, RunCounts, pulse_nanoseconds
+from smalldata_stream.metrics_families import (
+    LATENCY_BOUNDS,
+    STAGES,
+    Family,
+    Mode,
+    Queue,
+    Sent,
+    State,
+    families,
+)
+from smalldata_stream.protocols import Declaration
+
+if TYPE_CHECKING:
+    from smalldata_stream.plan import Plan
+
+MAX_REASONS = 30
+"""Reasons of one stage that are told apart; the others are counted together."""
+
+MAX_NODES = 1000
+"""Nodes that are told apart, over all runs of the process."""
+
+
+class SessionCounts:
+    """Counts over all runs of a process; told by one thread, read by others.
+
+    For each run: `begin`, then `batch` (and `published`, `queue`) for each batch, then
+    `end`, also when the run was aborted.
+
+    Parameters
+    ----------
+    mode
+        ``"live"`` has the latency from pulse to publish; in ``"batch"`` pulses are old and
+        it has no meaning.
+    clock
+        Nanoseconds since 1970.
+    """
+
+    def __init__(self, mode: Mode, *, clock: Callable[[], int] = time.time_ns):
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._state = State(mode)
+        self._former, self._current = RunCounts(), RunCounts()
+        self._plan: Plan | None = None
+        self._nodes: tuple[tuple[str, Node], ...] = ()
+        self._unpublished: deque[NDArray[np.uint64]] = deque()
+        self._reasons = {stage: Bounded(MAX_REASONS) for stage in STAGES}
+        self._node_names = Bounded(MAX_NODES)
+        self._rising: dict[tuple[str, str], Rising] = {}
+
+    def begin(self, declaration: Declaration, plan: Plan) -> None:
+        """A run begins: its counts are added to those of the runs before."""
+        self._finish_run()
+        about, state = declaration.provenance, self._state
+        works = [n for n in plan.nodes if not isinstance(n, Absent | Chosen)]
+        with self._lock:
+            self._plan = plan
+            self._nodes = tuple(
+                (self._node_names(node.path), node)
+                for node in works
+                if node is not plan.source
+            )
+            state.exp, state.run = declaration.run.exp, str(declaration.run.number)
+            state.graph = about.get("graph_file", "")
+            state.graph_sha256 = about.get("graph_sha256", "")
+            state.absent = tuple(plan.dropped)
+            state.in_progress, state.runs = True, state.runs + 1
+
+    def batch(self, batch: Batch, ledger: Ledger) -> None:
+        """A batch has gone through the graph, and ``ledger`` has it: once per batch."""
+        nbytes = sum(column.values.nbytes for column in batch.columns.values())
+        now, state = self._clock(), self._state
+        with self._lock:
+            self._take(ledger)
+            state.batches.add(np.array([len(batch)]))
+            state.read_bytes += nbytes
+            state.last_batch = now / 1e9
+            if len(batch):
+                state.newest = int(batch.timestamps[-1])
+            if state.mode == "live":
+                # A copy: what a batch holds may be a view of shared memory.
+                self._unpublished.append(batch.timestamps.copy())
+                self._expire(now)
+
+    def published(self, publisher: str, *, messages: int, nbytes: int) -> None:
+        """The results of all batches so far went out, just now.
+
+        ``messages`` and ``nbytes`` are what the publisher has sent in all, as it counts.
+        """
+        with self._lock:
+            self._state.sent[publisher] = Sent(
+                self._rise(publisher, "messages", messages),
+                self._rise(publisher, "bytes", nbytes),
+            )
+            now = self._clock()
+            while self._unpublished:
+                self._measure(self._unpublished.popleft(), now)
+
+    def queue(self, name: str, *, depth: int, dropped: int) -> None:
+        """How many wait in a queue now, and how many it has thrown away in all."""
+        with self._lock:
+            total = self._rise(name, "dropped", dropped)
+            self._state.queues[name] = Queue(depth, total)
+
+    def end(self, ledger: Ledger) -> None:
+        """The run is over, or was aborted; ``ledger`` is its last."""
+        with self._lock:
+            self._take(ledger)
+        self._finish_run()
+
+    def _finish_run(self) -> None:
+        with self._lock:
+            self._former += self._current + node_counts(self._nodes)
+            self._current, self._plan, self._nodes = RunCounts(), None, ()
+            self._unpublished.clear()
+            self._state.in_progress = False
+
+    def _take(self, ledger: Ledger) -> None:
+        counts = RunCounts()
+        for stage, reason, n in ledger.rows():
+            if stage in STAGES:
+                key = (stage, self._reasons[stage](reason))
+                counts.events[key] = counts.events.get(key, 0) + n
+        for path, n in (self._plan.failures if self._plan is not None else {}).items():
+            name = self._node_names(path)
+            counts.errors[name] = counts.errors.get(name, 0) + n
+        self._current, self._state.missing = counts, ledger.missing
+
+    def _rise(self, name: str, what: str, value: int) -> int:
+        return self._rising.setdefault((name, what), Rising()).read(value)
+
+    def _measure(self, timestamps: NDArray[np.uint64], now: int) -> None:
+        # Clocks differ: a pulse from the future was published at once.
+        waited = np.maximum(now - pulse_nanoseconds(timestamps), 0)
+        self._state.latency.add(waited / 1e9)
+
+    def _expire(self, now: int) -> None:
+        """Count what nobody publishes as later than all bounds, and let go of it."""
+        oldest = now - int(LATENCY_BOUNDS[-1] * 1_000_000_000)
+        while self._unpublished:
+            first = self._unpublished[0]
+            if len(first) and int(pulse_nanoseconds(first[-1:])[0]) >= oldest:
+                return
+            self._measure(self._unpublished.popleft(), now)
+
+    def families(self) -> list[Family]:
+        """All metrics as they are now.
+
+        One batch is in all of them or in none, but for those of the nodes: these count as
+        they go.
+        """
+        with self._lock:
+            state, nodes = self._state.snapshot(), self._nodes
+            counts = self._former, self._current
+        # Nothing below keeps the graph waiting.
+        state.counts = sum(counts, node_counts(nodes))
+        return list(families(state))
+
+
+def node_counts(nodes: Iterable[tuple[str, Node]]) -> RunCounts:
+    """What the nodes of a run have counted themselves, by the names given."""
+    counts = RunCounts()
+    for name, node in nodes:
+        counts.seconds[name] = counts.seconds.get(name, 0.0) + node.seconds
+        counts.passed[name] = counts.passed.get(name, 0) + node.events
+    return counts
