@@ -60,6 +60,12 @@ class PsplotPublisher(TopicPublisher):
         where = f"tcp://{host}:"
         super().__init__(f"{where}{port}", f"{where}{port + 1}", guard)
 
+    def tell(self, about: Mapping[str, Any]) -> None:
+        """psplot has no place for what is said of a session."""
+
+    def describe(self, topic: str, about: Mapping[str, Any]) -> None:
+        """psplot knows a topic from its first message on."""
+
     def _prefix(self, topic: str) -> bytes:
         return topic.encode() + b"\x00"
 

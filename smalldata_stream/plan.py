@@ -147,6 +147,13 @@ class Plan:
                 found |= node.results()
         return found
 
+    def results_of(self, plot: str) -> dict[str, Result]:
+        """The totals of one plot, by path."""
+        for node in self.nodes:
+            if isinstance(node, TotalNode) and node.plot_path == plot:
+                return node.results()
+        raise KeyError(plot)
+
     def report(self, ledger: Ledger) -> None:
         """Put the failures of the nodes into the ledger."""
         ledger.gaps = Counter(self.failures)

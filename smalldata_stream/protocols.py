@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,14 @@ class Run(Protocol):
         Every signal asked for is in every batch. Raises `SourceError` only when nothing
         can be read; damage in the middle is a fault, and what is good around it is given.
         """
+
+
+@runtime_checkable
+class Askable(Protocol):
+    """A run of which other signals may be asked for while it goes on, as live ones can."""
+
+    def ask(self, signals: Collection[Signal]) -> None:
+        """From the next batch on, read these signals instead."""
 
 
 class Source(Protocol):

@@ -19,7 +19,19 @@ from smalldata_stream.errors import SmalldataError
 from smalldata_stream.packages import PACKAGES, check_packages
 
 ROOT = Path(__file__).parents[1]
-FOREIGN = ("psana", "streamz", "mpi4py", "h5py", "hdf5plugin", "zmq", "numba", "matplotlib")
+FOREIGN = (
+    "psana",
+    "streamz",
+    "mpi4py",
+    "h5py",
+    "hdf5plugin",
+    "zmq",
+    "numba",
+    "matplotlib",
+    "bokeh",
+    "prometheus_client",
+    "msgpack",
+)
 
 
 def python(code: str, *path: Path) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,122 @@
+"""smalldata-stream live: a graph over shared memory or growing files, with live plots."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from sinks.hdf5 import Hdf5Sink
+from smalldata_stream.cli.run import output_path, tell
+from smalldata_stream.cli.source import data_directory, open_source, source_arguments
+from smalldata_stream.modes.calibration import find_constants
+from smalldata_stream.modes.display import Publisher
+from smalldata_stream.modes.graph_watch import GraphWatch
+from smalldata_stream.modes.live import LiveOptions, nowhere, run_live
+from smalldata_stream.protocols import Sink, Source
+from smalldata_stream.run import RunInfo
+
+DEFAULT_ADDRESS = "tcp://127.0.0.1:5556"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument("graph", help="name of a graph in graphs/, or path of a graph file")
+    parser.add_argument("--shmem", metavar="TAG", help="tag of the shared-memory server")
+    source_arguments(parser)
+    parser.add_argument(
+        "--publish",
+        default=DEFAULT_ADDRESS,
+        metavar="ADDRESS",
+        help="where plots and values are published (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--psplot", type=int, metavar="PORT", help="publish for psplot, too"
+    )
+    parser.add_argument(
+        "--metrics", type=int, metavar="PORT", help="serve Prometheus metrics"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, help="write HDF5, too: one file per run"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    parser.add_argument("--constants", metavar="FILE", help="constants file, or 'psana'")
+    parser.add_argument(
+        "--rate", type=float, default=5.0, help="plots per second (default: %(default)s)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Follow the source until it ends, or until Ctrl-C."""
+    guard = threading.Lock()
+    with ExitStack() as stack:
+        publishers = open_publishers(options, guard, stack)
+        metrics = None
+        if options.metrics is not None:
+            from smalldata_stream.metrics import Metrics
+
+            metrics = Metrics("live")
+            exporter = stack.enter_context(metrics.serve(options.metrics))
+            print(f"metrics:   {exporter.url}", flush=True)
+        live = LiveOptions(
+            display_seconds=1 / options.rate,
+            publishers=publishers,
+            metrics=metrics,
+            sink=nowhere if options.output is None else files(options),
+            guard=guard,
+            command="smalldata-stream " + shlex.join(sys.argv[1:]),
+        )
+        directory = None if options.shmem else data_directory(options)
+        reports = run_live(
+            live_source(options),
+            GraphWatch(options.graph),
+            lambda info: find_constants(options.constants, info, directory),
+            live,
+        )
+        for report in reports:
+            tell(report, options.output or Path("nowhere"))
+    return 0
+
+
+def live_source(options: argparse.Namespace) -> Source:
+    """Shared memory where a tag is given, else files."""
+    if options.shmem is None:
+        return open_source(options)
+    from smalldata_stream.sources.shmem import ShmemSource
+
+    return ShmemSource(options.shmem, wait=True)
+
+
+def open_publishers(
+    options: argparse.Namespace, guard: threading.Lock, stack: ExitStack
+) -> list[Publisher]:
+    """The publishers that the options ask for, until the stack is left."""
+    from sinks.zmq import ZmqPublisher
+
+    zmq = stack.enter_context(ZmqPublisher(options.publish, guard=guard))
+    print(f"publishing: {zmq.address}", flush=True)
+    publishers: list[Publisher] = [zmq]
+    if options.psplot is not None:
+        from sinks.psplot import PsplotPublisher
+
+        publishers.append(stack.enter_context(PsplotPublisher(options.psplot, guard=guard)))
+    return publishers
+
+
+def files(options: argparse.Namespace) -> Callable[[RunInfo], Sink]:
+    """A file per run and per graph of a run: x.h5, x_Run0002.h5, x_Run0002_2.h5 ..."""
+    taken: list[Path] = []
+
+    def sink(info: RunInfo) -> Sink:
+        again = output_path(options.output, info, first=False)
+        path = output_path(options.output, info, first=not taken)
+        while path in taken:
+            path = again.with_name(f"{again.stem}_{len(taken) + 1}{again.suffix}")
+        taken.append(path)
+        return Hdf5Sink(path, overwrite=options.overwrite)
+
+    return sink

@@ -1,0 +1,129 @@
+"""What a live session shows: its plots and newest values, a few times a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from sinks.zmq_record import messages_of_record
+from smalldata_stream.batch import Batch
+from smalldata_stream.ledger import Ledger
+from smalldata_stream.message import Message, plot_messages
+from smalldata_stream.modes.session import Session
+from smalldata_stream.run import RunInfo
+
+SHOWN_LETTERS = 20
+"""Dead letters that are told along with the ledger."""
+
+
+class Counts(Protocol):
+    """What a publisher has sent so far."""
+
+    sent: int
+    bytes: int
+
+
+class Publisher(Protocol):
+    """A place that shows messages to whoever asks; made only when somebody does."""
+
+    @property
+    def counts(self) -> Counts:
+        """What was sent so far."""
+
+    def wanted(self, topics: Collection[str]) -> set[str]:
+        """Which of the topics are read now."""
+
+    def offer(self, topic: str, make: Callable[[], Message]) -> None:
+        """Show what ``make`` makes, if anybody reads the topic."""
+
+    def describe(self, topic: str, about: Mapping[str, Any]) -> None:
+        """Say what a topic is before its first message."""
+
+    def tell(self, about: Mapping[str, Any]) -> None:
+        """Say something of the session."""
+
+    def forget(self, topics: Collection[str] | None = None) -> None:
+        """These topics are no more; all where none is named."""
+
+
+class Display:
+    """Offers the plots and the newest values of a session to its publishers."""
+
+    def __init__(self, publishers: Sequence[Publisher], every_seconds: float):
+        self._publishers, self._every = publishers, every_seconds
+        self._due, self._sequence = 0.0, 0
+
+    def begin(self, session: Session) -> None:
+        """A graph begins: its plots are listed before the first event."""
+        for publisher in self._publishers:
+            publisher.forget()
+            for topic, plot in session.plan.plots().items():
+                publisher.describe(topic, asdict(plot))
+        self._due = 0.0
+
+    def due(self) -> bool:
+        """Whether it is time to show something."""
+        return bool(self._publishers) and time.monotonic() >= self._due
+
+    def show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
+        """Offer everything as it is now."""
+        self._due = time.monotonic() + self._every
+        self._sequence += 1
+        plots = session.plan.plots()
+        about = {"exp": session.run.exp, "run": session.run.number}
+        newest = dict(
+            messages_of_record(
+                batch.timestamps, batch.record, session.declaration.outputs, about
+            )
+        )
+        for publisher in self._publishers:
+            publisher.tell(told(session, ledger))
+            publisher.wanted([*plots, *newest])
+            for topic in plots:
+                publisher.offer(topic, self._plot(session, topic))
+            for topic, make in newest.items():
+                publisher.offer(topic, make)
+
+    def tell_error(self, run: RunInfo, error: str) -> None:
+        """Say that the graph does not build; an empty text says that it does."""
+        for publisher in self._publishers:
+            publisher.tell({"exp": run.exp, "run": run.number, "error": error})
+
+    def _plot(self, session: Session, topic: str) -> Callable[[], Message]:
+        sequence = self._sequence
+
+        def make() -> Message:
+            plan = session.plan
+            plots, totals = {topic: plan.plots()[topic]}, plan.results_of(topic)
+            (message,) = plot_messages(
+                plots, totals, session.run, plan.newest, workers=1, sequence=sequence
+            )
+            return message
+
+        return make
+
+
+def told(session: Session, ledger: Ledger) -> dict[str, Any]:
+    """What publishers say of a session: the run, its graph, where the events went."""
+    about = session.declaration.provenance
+    return {
+        "exp": session.run.exp,
+        "run": session.run.number,
+        "graph": {"file": about["graph_file"], "sha256": about["graph_sha256"]},
+        "dropped_detectors": list(session.plan.dropped),
+        "ledger": {
+            "read": ledger.read,
+            "written": ledger.written,
+            "filtered": dict(ledger.filtered),
+            "failed": dict(ledger.failed),
+            "dropped": dict(ledger.dropped),
+            "gaps": dict(ledger.gaps),
+            "closes": ledger.closes,
+        },
+        "dead_letters": [
+            {"timestamp": letter.timestamp, "node": letter.node, "error": letter.error}
+            for letter in ledger.dead_letters[-SHOWN_LETTERS:]
+        ],
+    }

@@ -1,0 +1,192 @@
+"""Live mode: the graph over events as they come, its plots published while they do.
+
+The same `Session` as in batch mode takes every batch, so the numbers are the same to the
+last bit; plots span a window instead of the run, a graph that fails never ends the
+session, and the graph file may be edited while it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from smalldata_stream.batch import Batch, BatchLimits, Signal
+from smalldata_stream.errors import SmalldataError
+from smalldata_stream.graph import FindConstants
+from smalldata_stream.modes.display import Display, Publisher
+from smalldata_stream.modes.graph_watch import GraphWatch
+from smalldata_stream.modes.nowhere import Nowhere
+from smalldata_stream.modes.session import Report, Session
+from smalldata_stream.protocols import Askable, Run, Sink, Source
+from smalldata_stream.run import RunInfo
+
+if TYPE_CHECKING:
+    from smalldata_stream.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+NO_GRAPH = "the graph does not build"
+"""Why events failed that came while there was no graph for the run."""
+
+
+def nowhere(run: RunInfo) -> Sink:
+    """The sink of a session that writes no file."""
+    return Nowhere()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOptions:
+    """How a live session runs.
+
+    Attributes
+    ----------
+    limits
+        A batch is never older than ``limits.seconds``.
+    display_seconds
+        Time between two rounds of publishing.
+    sink
+        The sink of a run; asked for again when the graph of a run was edited.
+    guard
+        Held while totals change, so that publishers may make messages in other threads.
+    """
+
+    limits: BatchLimits = field(default_factory=lambda: BatchLimits(seconds=0.05))
+    display_seconds: float = 0.2
+    publishers: Sequence[Publisher] = ()
+    metrics: Metrics | None = None
+    sink: Callable[[RunInfo], Sink] = nowhere
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    command: str = ""
+
+
+def run_live(
+    source: Source,
+    watch: GraphWatch,
+    constants: Callable[[RunInfo], FindConstants],
+    options: LiveOptions,
+) -> Iterator[Report]:
+    """Reduce runs as they come; a report for each graph of each run that has ended.
+
+    Ends with the source. On KeyboardInterrupt what was written so far is finished, the
+    last report is given, and the iteration ends.
+
+    Raises
+    ------
+    SourceError
+        When nothing can be read.
+    """
+    for run in source.runs():
+        live = _LiveRun(run, watch, constants(run.info), options)
+        try:
+            yield from live.reduce()
+        except KeyboardInterrupt:
+            yield from live.finish()
+            return
+
+
+class _LiveRun:
+    """One run, with the graph that it has at the moment, if any."""
+
+    def __init__(
+        self, run: Run, watch: GraphWatch, constants: FindConstants, options: LiveOptions
+    ):
+        self._run, self._watch = run, watch
+        self._constants, self._options = constants, options
+        self._display = Display(options.publishers, options.display_seconds)
+        self._session: Session | None = None
+        self._unreduced = 0
+        self._signals: tuple[Signal, ...] = ()
+
+    def reduce(self) -> Iterator[Report]:
+        """Take batch after batch, and another graph when there is one."""
+        self._build()
+        if self._session is not None:
+            self._signals = tuple(self._session.plan.signals)
+        batch = None
+        for batch in self._run.batches(self._signals, self._options.limits):
+            if self._session is None:
+                self._unreduced += len(batch)
+            else:
+                with self._options.guard:
+                    self._session.take(batch)
+                if self._display.due():
+                    self._show(batch)
+            if self._watch.changed():
+                yield from self._rebuild()
+        if batch is not None and self._session is not None:
+            self._show(batch)  # what came last is shown, however soon after the round before
+        yield from self.finish()
+
+    def finish(self) -> Iterator[Report]:
+        """End the graph there is."""
+        if self._session is not None:
+            with self._options.guard:
+                report = self._session.end(self._run.faults)
+            self._session = None
+            yield report
+
+    def _show(self, batch: Batch) -> None:
+        assert self._session is not None
+        with self._options.guard:
+            ledger = self._session.ledger_with(self._run.faults)
+        self._display.show(self._session, batch, ledger)
+        metrics = self._options.metrics
+        if metrics is not None:
+            for publisher in self._options.publishers:
+                counts, name = publisher.counts, type(publisher).__name__
+                metrics.published(name, messages=counts.sent, nbytes=counts.bytes)
+
+    def _rebuild(self) -> Iterator[Report]:
+        """Another graph takes over here, if it builds; else the old one goes on."""
+        new = self._made()
+        if new is None:
+            return
+        signals = tuple(new.plan.signals)
+        if isinstance(self._run, Askable):
+            self._run.ask(signals)
+        elif more := set(signals) - set(self._signals):
+            new.abort()
+            self._refuse(f"this source cannot read {min(more)} now; restart the session")
+            return
+        yield from self.finish()
+        self._start(new)
+
+    def _build(self) -> None:
+        new = self._made()
+        if new is not None:
+            self._start(new)
+
+    def _made(self) -> Session | None:
+        options, info = self._options, self._run.info
+        try:
+            session = Session(
+                info,
+                self._watch.load(),
+                options.sink(info),
+                self._constants,
+                metrics=options.metrics,
+                command=options.command,
+            )
+        except SmalldataError as error:
+            self._refuse(str(error))
+            return None
+        self._display.tell_error(info, "")
+        return session
+
+    def _refuse(self, why: str) -> None:
+        """Say why the graph of the file is not the one that runs."""
+        log.error("%s", why)
+        self._display.tell_error(self._run.info, why)
+
+    def _start(self, session: Session) -> None:
+        session.plan.go_live()
+        session.begin()
+        session.ledger.read += self._unreduced
+        if self._unreduced:
+            session.ledger.failed[NO_GRAPH] += self._unreduced
+        self._unreduced = 0
+        self._session = session
+        self._display.begin(session)
