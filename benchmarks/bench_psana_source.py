@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smalldata_stream.batch import BatchLimits, Frames, Signal, each
+from smalldata_stream.batch import BatchLimits, Frames, Signal
 from smalldata_stream.run import RunInfo
 from smalldata_stream.simulate.xtc2_writer import Names, Service, Stream
 from smalldata_stream.sources.psana import PsanaSource
@@ -124,7 +124,7 @@ def compare(path: Path, what: str, look: bool = False) -> None:
                 events += len(batch)
                 for column in batch.columns.values() if look else ():
                     if isinstance(column.values, Frames):
-                        each(column.values, np.sum)
+                        _ = [np.sum(frame) for frame in column.values]
             mine.append(events / (time.perf_counter() - began))
         theirs.append(bare(path, signals, look))
     print(
