@@ -167,9 +167,8 @@ def compare(
     print(f"  bare psana loop, nothing written  {best['bare']:>12,.0f} events/s")
     for name in ("psana", "native"):
         ratio = best[name] / best["bare"]
-        print(
-            f"  --reader {name:<8}                 {best[name]:>12,.0f} events/s  x{ratio:.2f}"
-        )
+        label = f"  --reader {name:<8}                 "
+        print(f"{label}{best[name]:>12,.0f} events/s  x{ratio:.2f}")
 
 
 def scalars(g: Graph, run: RunInfo) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from sinks.zmq_topics import TopicPublisher
 from smalldata_stream.karabo import INDEX, Stamp, encode, source_prefix
 from smalldata_stream.message import Message
+
+log = logging.getLogger(__name__)
 
 ANY_PORT = "tcp://127.0.0.1:*"
 INDEX_SECONDS = 1.0
@@ -37,6 +40,10 @@ class ZmqPublisher(TopicPublisher):
     guard
         The lock the graph holds while it changes what ``make`` reads; with it late
         subscribers are served while the graph waits for events, too.
+    on_reset
+        Called with the topics that a reader asks to begin anew, no topics for all; without
+        it such requests are refused. It is called from any thread, in the midst of
+        publishing: it may note down what is asked for and must neither wait nor publish.
 
     Raises
     ------
@@ -58,7 +65,9 @@ class ZmqPublisher(TopicPublisher):
         rep_address: str | None = ANY_PORT,
         *,
         guard: threading.Lock | None = None,
+        on_reset: Callable[[list[str]], None] | None = None,
     ) -> None:
+        self._on_reset = on_reset
         self._name = secrets.token_hex(8)
         self._started = time.monotonic()
         self._told: dict[str, Any] = {}
@@ -95,7 +104,7 @@ class ZmqPublisher(TopicPublisher):
             if question == [b"next"]:
                 self._waiting[client] = None
             else:
-                self._sockets.reply(client, [b"Error: bad request; send next"])
+                self._sockets.reply(client, [self._reset(question)])
         newest = self.counts.offered
         clients = [c for c in self._waiting if self._served.get(c, 0) < newest]
         frames = self._newest_of_all(may_make) if clients else None
@@ -108,6 +117,23 @@ class ZmqPublisher(TopicPublisher):
             self._sockets.reply(client, frames)
         for client in list(self._served)[:-CLIENTS_REMEMBERED]:
             del self._served[client]
+
+    def _reset(self, question: list[bytes]) -> bytes:
+        """Pass on a request to begin topics anew; what to answer."""
+        if question[:1] != [b"reset"]:
+            return b"Error: bad request; send next"
+        if self._on_reset is None:
+            return b"Error: this publisher does not let its readers reset plots"
+        topics = [topic.decode(errors="replace") for topic in question[1:]]
+        unknown = [topic for topic in topics if topic not in self._topics]
+        if unknown:
+            return f"Error: {unknown[0]!r} is not published".encode()
+        try:
+            self._on_reset(topics)
+        except Exception as error:  # noqa: BLE001  isolation: the callback is anybody's
+            log.warning("plots are not reset: %s: %s", type(error).__name__, error)
+            return f"Error: {type(error).__name__}: {error}".encode()
+        return b"reset"
 
     def _newest_of_all(self, may_make: bool) -> list[bytes] | None:
         """All topics as one message; None if some cannot be made now."""
@@ -146,6 +172,7 @@ class ZmqPublisher(TopicPublisher):
             "kind": "index",
             "clock": now - self._started,
             "rep_address": self.rep_address,
+            "resets": self._on_reset is not None and self.rep_address is not None,
             "counts": asdict(self.counts),
             "topics": topics,
         }

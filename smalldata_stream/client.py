@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -100,6 +100,17 @@ class Client:
                 self._prefixes.add(prefix)
                 self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
 
+    def unsubscribe(self, *topics: str) -> None:
+        """Have ``topics`` sent no more, and forget what came of them."""
+        for topic in topics:
+            prefix = source_prefix(topic)
+            if prefix in self._prefixes:
+                self._prefixes.discard(prefix)
+                self._socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
+            self._newest.pop(topic, None)
+            # What is not sent meanwhile is not missed.
+            self._stamps.pop(topic, None)
+
     def topics(self, timeout: float = 3.0) -> dict[str, Mapping[str, Any]]:
         """What there is, and what is said of it: kind, title, group, age in seconds ..."""
         index = self.latest(INDEX, timeout)
@@ -168,6 +179,36 @@ class Client:
         """Messages as they come, without end; see `next`."""
         while True:
             yield self.next()
+
+    # ---------------------------------------------------------------------- requests
+
+    def reset(self, topics: Sequence[str] | None = None, timeout: float = 3.0) -> None:
+        """Have the publisher begin ``topics`` anew, for all who read them; None is all.
+
+        Raises
+        ------
+        SourceError
+            If the publisher does not allow it, or does not know one of the topics.
+        TimeoutError
+            If there is no answer within ``timeout`` seconds. The request socket of a
+            publisher on another machine is not to be reached unless it was opened to it.
+        """
+        if topics is not None and not topics:
+            return
+        index = self.latest(INDEX, timeout).metadata
+        if not index.get("resets"):
+            raise SourceError(f"{self.address} does not let its readers reset plots")
+        address = reachable(str(index["rep_address"]), self.address)
+        question = [b"reset", *(topic.encode() for topic in topics or ())]
+        with self._context.socket(zmq.REQ) as socket:
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.connect(address)
+            socket.send_multipart(question)
+            if not socket.poll(round(timeout * 1000)):
+                raise TimeoutError(f"no answer from {address} within {timeout:g} s")
+            (answer,) = socket.recv_multipart()[:1]
+        if answer != b"reset":
+            raise SourceError(f"{address}: {answer.decode(errors='replace')}")
 
     # ---------------------------------------------------------------------- connection
 
@@ -242,3 +283,16 @@ class Client:
         if topic in topics:
             return f"{what}; it is published, but there was no event yet"
         return f"{what}; {did_you_mean(topic, topics)}"
+
+
+def reachable(address: str, near: str) -> str:
+    """An address bound to every interface, as it is seen from where ``near`` is.
+
+    >>> reachable("tcp://0.0.0.0:5556", "tcp://drp-01:5555")
+    'tcp://drp-01:5556'
+    >>> reachable("tcp://127.0.0.1:5556", "tcp://127.0.0.1:5555")
+    'tcp://127.0.0.1:5556'
+    """
+    host, _, port = address.rpartition(":")
+    anywhere = host in ("tcp://0.0.0.0", "tcp://[::]", "tcp://*")
+    return f"{near.rpartition(':')[0]}:{port}" if anywhere else address

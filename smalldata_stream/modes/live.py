@@ -117,7 +117,9 @@ class _LiveRun:
             if self._watch.changed():
                 yield from self._rebuild()
         if batch is not None and self._session is not None:
-            self._show(batch)  # what came last is shown, however soon after the round before
+            self._show(
+                batch
+            )  # what came last is shown, however soon after the round before
         yield from self.finish()
 
     def finish(self) -> Iterator[Report]:

@@ -15,6 +15,7 @@ from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.errors import RunNotFound, SourceError, did_you_mean
 from smalldata_stream.protocols import Fault, Run
 from smalldata_stream.run import RunInfo
+from smalldata_stream.sources.fallback import Fallback
 from smalldata_stream.sources.files_describe import describe_run
 from smalldata_stream.sources.files_events import EventTable, build_events
 from smalldata_stream.sources.files_find import (
@@ -109,12 +110,14 @@ class FilesRun:
     parts: Sequence[StreamRun]
     log: FaultLog
     _description: Description = field(init=False)
+    _fallback: Fallback = field(init=False)
     _info: RunInfo = field(init=False)
     _table: EventTable = field(init=False)
     _used: bool = False
 
     def __post_init__(self) -> None:
         self._description = describe_run(self.parts, self.log)
+        self._fallback = Fallback(self.parts, self._description)
         self._table = build_events(
             [(str(part.stream.path), part.events) for part in self.parts], self.log
         )
@@ -122,9 +125,11 @@ class FilesRun:
         self._info = RunInfo(
             exp=exp,
             number=number,
-            detectors=self._description.detectors,
+            detectors=self._fallback.detectors,
             begin=begin_of(self.parts),
-            source="files: " + ", ".join(str(part.stream.path) for part in self.parts),
+            source="files: "
+            + ", ".join(str(part.stream.path) for part in self.parts)
+            + self._fallback.source,
             events=len(self._table.timestamps),
         )
 
@@ -136,7 +141,7 @@ class FilesRun:
     @property
     def faults(self) -> Sequence[Fault]:
         """Damage met so far, added up by file and kind."""
-        return self.log.faults()
+        return [*self.log.faults(), *self._fallback.faults]
 
     def batches(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
         """The events in order of time; only ``signals`` are read. Can be called once.
@@ -147,6 +152,10 @@ class FilesRun:
             raise SourceError("the batches of a run can be asked for once")
         self._used = True
         check_signals(self._info, signals)
+        wanted = list(dict.fromkeys(signals))
+        return self._fallback.batches(lambda ours: self._read(ours, limits), wanted, limits)
+
+    def _read(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
         streams = [part.stream for part in self.parts]
         reader = RunReader(self._description, streams, signals, self.log)
         for part in self.parts:

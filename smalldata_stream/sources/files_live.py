@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.errors import CorruptData, RunNotFound, SourceError
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import RunInfo
+from smalldata_stream.sources.fallback import unknown_in
 from smalldata_stream.sources.files_describe import describe_run
 from smalldata_stream.sources.files_events import build_events
 from smalldata_stream.sources.files_find import first_chunks, runs_in
@@ -32,6 +34,7 @@ from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import Service
 from smalldata_stream.xtc2.index import ROW, walk_headers
 
+LOG = logging.getLogger(__name__)
 SAME_LIST_POLLS = 5
 FIRST_EVENT_SECONDS = 3.0
 NEVER = int(np.iinfo(np.uint64).max)
@@ -209,6 +212,9 @@ class LiveRun:
             source="growing files: "
             + ", ".join(str(one.stream.path) for one in self.growing),
         )
+        for name, words in unknown_in(self._description).items():
+            what = "its fields are those of the data alone, as psana reads no growing files"
+            LOG.warning("%s (%s): not known here; %s", name, words, what)
 
     @property
     def info(self) -> RunInfo:

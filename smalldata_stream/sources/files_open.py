@@ -97,6 +97,8 @@ def _by_index(path: Path, index: Path, faults: FaultLog) -> Stream | None:
     try:
         smd.files.append(MappedFile(index))
         walk_file(smd, 0)
+        if len(smd.rows) and not (smd.broken or _is_event(smd.rows).any()):
+            return None  # a stream without an event, well told: nothing to look up
         big = MappedFile(path)
         if not len(big.buffer):
             raise CorruptData(path, 0, "the file is empty")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ class StreamRun:
     """One run of one stream: index rows of its events and of all else in it.
 
     ``told`` is the experiment and number that its BeginRun says, ``begin`` the timestamp of
-    its first datagram, ``configuration`` the number of the one in force then.
+    its first datagram, ``configuration`` the number of the one in force then, ``place`` the
+    number of runs before it in the stream.
     """
 
     stream: Stream
@@ -28,6 +29,7 @@ class StreamRun:
     told: tuple[str, int] | None
     begin: int
     configuration: int
+    place: int = 0
 
     @classmethod
     def of(cls, stream: Stream, rows: NDArray[Any]) -> StreamRun:
@@ -85,7 +87,8 @@ def cut_runs(stream: Stream) -> list[StreamRun]:
     full = [
         run for run in runs if len(run.events) or len(run.transitions(Service.BEGIN_RUN))
     ]
-    return full or runs[:1]
+    found = full or runs[:1]
+    return [replace(run, place=place) for place, run in enumerate(found)]
 
 
 def told_by(stream: Stream, rows: NDArray[Any]) -> tuple[str, int] | None:

@@ -13,17 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from smalldata_stream.errors import PsanaError
 from smalldata_stream.sources.files import FilesSource
-from smalldata_stream.sources.files_events import build_events
 from smalldata_stream.sources.files_find import open_all
-from smalldata_stream.sources.files_runs import StreamRun, name_says, pair_runs
+from smalldata_stream.sources.files_runs import pair_runs
 from smalldata_stream.sources.psana_constants import psana_constants
-from smalldata_stream.sources.psana_messages import Job
-from smalldata_stream.sources.psana_run import PsanaRun
-from smalldata_stream.sources.psana_samples import order, samples
+from smalldata_stream.sources.psana_run import PsanaRun, run_by_psana
 from smalldata_stream.xtc2.faults import FaultLog
-from smalldata_stream.xtc2.format import Service
 
 __all__ = ["PsanaSource", "psana_constants"]
 
@@ -69,28 +64,5 @@ class PsanaSource:
             streams = open_all(paths, faults)
             several = len(streams) > 1 or len(streams[0].files) > 1
             for index, parts in enumerate(pair_runs(streams)):
-                job = _job(parts, index, several)
-                events = [(str(part.stream.path), part.events) for part in parts]
-                there = len(build_events(events, faults).timestamps)
-                yield PsanaRun(job, there, faults, streams if several else ())
+                yield run_by_psana(parts, index, faults, streams if several else ())
                 faults = FaultLog()
-
-
-def _job(parts: Sequence[StreamRun], index: int, several: bool) -> Job:
-    source = f"psana: {', '.join(str(part.stream.path) for part in parts)}"
-    if not any(len(part.transitions(Service.BEGIN_RUN)) for part in parts):
-        raise PsanaError(f"{source}: without a BeginRun psana does not see the run")
-    if several and index:
-        raise PsanaError(f"{source}: of several runs in a directory psana reads one")
-    names = [said for part in parts if (said := name_says(part.stream))]
-    exp, number = (*names, ("", 0))[0]
-    return Job(
-        index=index,
-        file=None if several else str(parts[0].stream.path.resolve()),
-        exp=exp,
-        number=number,
-        begin=min(part.begin for part in parts),
-        source=source,
-        order=order(parts),
-        samples=samples(parts),
-    )

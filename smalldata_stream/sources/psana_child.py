@@ -21,6 +21,7 @@ from smalldata_stream.sources import psana_wire as wire
 from smalldata_stream.sources.psana_child_batches import Batches
 from smalldata_stream.sources.psana_child_constants import fetch
 from smalldata_stream.sources.psana_child_describe import Layout
+from smalldata_stream.sources.psana_child_methods import Methods
 from smalldata_stream.sources.psana_child_open import Opened, open_run, service
 from smalldata_stream.sources.psana_messages import (
     ConstantsFound,
@@ -66,11 +67,14 @@ def read(job: Job, talk: socket.socket, outbox: Outbox, seen: memoryview[int]) -
         return
     layout = Layout(opened.configures, job.order)
     peek(opened, layout, job, seen)
-    description = layout.describe()
-    outbox.put(Described(describe(opened, description, job)))
+    methods = Methods(opened)
+    description = methods.describe(
+        layout.describe(), job.samples, lambda number: count(seen, number)
+    )
+    outbox.put(Described(describe(opened, description, job), tuple(methods.info)))
     request = wire.receive(talk)
     count(seen, 0)
-    batches = Batches(opened, layout, description, request)
+    batches = Batches(opened, layout, description, request, methods)
     for batch in batches.read(job.stop, lambda events: count(seen, events)):
         outbox.put(batch)
     outbox.put(

@@ -12,6 +12,7 @@ import numpy as np
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import FieldInfo
 from smalldata_stream.sources.psana_child_describe import Layout
+from smalldata_stream.sources.psana_child_methods import Methods
 from smalldata_stream.sources.psana_child_open import Opened, service
 from smalldata_stream.sources.psana_child_places import Places
 from smalldata_stream.sources.psana_child_read import Reader
@@ -27,7 +28,12 @@ class Batches:
     """The batches of a run, and the damage met on the way."""
 
     def __init__(
-        self, opened: Opened, layout: Layout, description: Description, request: Request
+        self,
+        opened: Opened,
+        layout: Layout,
+        description: Description,
+        request: Request,
+        methods: Methods,
     ):
         self._opened = opened
         self._limits = request.limits
@@ -41,7 +47,7 @@ class Batches:
         for name in self._order:
             if name in read_per_event:
                 reader = Reader(
-                    name, layout, description, self._signals, opened.method, self._places
+                    name, layout, description, self._signals, methods.get, self._places
                 )
                 self._readers.append(reader)
             else:

@@ -71,12 +71,16 @@ class Opened:
 
         Where psana has none, calling it raises LookupError.
         """
-        try:
-            interface = getattr(self.run.Detector(signal.detector), signal.algorithm)
-            method: Callable[[Any], Any] = getattr(interface, signal.field)
-        except (AttributeError, KeyError):
-            return _no_method
+        method: Callable[[Any], Any]
+        method = getattr(self.interface(signal), signal.field, _no_method)
         return method
+
+    def interface(self, signal: Signal) -> Any:
+        """psana's object for one algorithm of a detector; None where it has no class."""
+        try:
+            return getattr(self.run.Detector(signal.detector), signal.algorithm)
+        except (AttributeError, KeyError):
+            return None
 
     def decode(self, one: DgramInFile) -> Any:
         """A single datagram, whatever comes before it."""

@@ -51,6 +51,8 @@ class Derived:
     frames: FrameRefs | None
     values: list[Any] = field(default_factory=list)
     absent: list[int] = field(default_factory=list)
+    grown: int = 0
+    """Bytes beyond those that every event has."""
 
     def add(self, event: Any, number: int, said: Counter[str]) -> None:
         """Ask psana; what it cannot compute is a gap, and said."""
@@ -71,12 +73,14 @@ class Derived:
             self.frames.put([value])
         else:
             self.values.append(np.asarray(value, self.recipe.info.dtype))
+            if self.recipe.info.variable:
+                self.grown += self.values[-1].nbytes
 
     def pack(self) -> Any:
         """The values; the next batch begins."""
         if self.frames is not None:
             return self.frames.pack()[0][1]
-        values, self.values = self.values, []
+        values, self.values, self.grown = self.values, [], 0
         info = self.recipe.info
         if info.variable:
             return ragged(values, info.dtype)
@@ -122,12 +126,14 @@ class Reader:
                 origin = Signal(name, signal.algorithm, recipe.field)
                 asked.append((signal, Asked(number, recipe, layout.path(origin))))
         self._groups = _groups(asked, self._places, places)
-        self.grows = any(one.recipe.info.variable for _, one in asked)
+        recipes = [one.recipe for _, one in asked] + [one.recipe for one in self.derived]
+        self.grows = any(recipe.info.variable for recipe in recipes)
 
     @property
     def grown(self) -> int:
         """Bytes so far beyond those that every event has."""
-        return sum(column.grown for group in self._groups for column in group.columns)
+        raw = sum(column.grown for group in self._groups for column in group.columns)
+        return raw + sum(one.grown for one in self.derived)
 
     def read(
         self,

@@ -2,7 +2,8 @@
 
 Started by `smalldata_stream.sources.shmem_process`, never by hand. It never waits for its
 parent: when there is no room for a new event, the oldest that wait to be fetched are given
-up, a slab at a time, and counted. Transitions are kept apart and never given up.
+up, a slab at a time, and so are those that have waited too long when others came after
+them; they are counted. Transitions are kept apart and never given up.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import threading
 import time
 import types
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,10 +31,12 @@ from smalldata_stream.errors import PsanaError
 from smalldata_stream.sources import psana_wire as wire
 from smalldata_stream.sources.shmem_messages import (
     ALIGNMENT,
+    FEWEST_SLABS,
     Connected,
     Events,
     Full,
     Gone,
+    Looking,
     Opened,
     Parcel,
     Part,
@@ -52,21 +56,23 @@ _RETRY_SECONDS = 0.2
 
 
 def main() -> None:
-    """Serve ``tag`` over a socket and a memory: numbers of both are arguments."""
+    """Do as the arguments say: tag, socket, memory file, its bytes, stale seconds."""
     _die_with_parent()
     tag, talk, memory, nbytes = sys.argv[1], *map(int, sys.argv[2:5])
-    outbox = Outbox(memory, nbytes)
+    outbox = Outbox(memory, nbytes, float(sys.argv[5]))
     sender = threading.Thread(
         target=outbox.serve, args=[socket.socket(fileno=talk)], daemon=True
     )
     sender.start()
     client_class = load_client()
+    client = _connect(client_class, tag, outbox)
+    outbox.put(Connected())
+    _receive(client, outbox)
+    outbox.put(Gone())
+    # psana's connect keeps Python's lock and may hang, so that what waits here could never
+    # be sent: the next server is for the next child.
     while True:
-        client = _connect(client_class, tag)
-        outbox.put(Connected())
-        _receive(client, outbox)
-        outbox.put(Gone())
-        del client  # its destructor closes the connection
+        signal.pause()
 
 
 def load_client() -> Any:
@@ -84,7 +90,7 @@ def load_client() -> Any:
     return importlib.import_module("psana.shmem").PyShmemClient
 
 
-def _connect(client_class: Any, tag: str) -> Any:
+def _connect(client_class: Any, tag: str, outbox: Outbox) -> Any:
     """A client that is connected, as soon as there is a server."""
     while True:
         client = client_class()
@@ -94,6 +100,7 @@ def _connect(client_class: Any, tag: str) -> Any:
         except (AssertionError, MemoryError):
             pass  # psana's words for a server that is not there yet
         del client
+        outbox.put(Looking())
         time.sleep(_RETRY_SECONDS)
 
 
@@ -120,6 +127,7 @@ class Outbox:
 
     memory: int
     nbytes: int
+    stale_seconds: float
     _change: threading.Condition = field(default_factory=threading.Condition)
     _parts: deque[Part] = field(default_factory=deque)
     _dropped: int = 0
@@ -139,6 +147,8 @@ class Outbox:
 
     def take(self, buffer: Bytes) -> None:
         """Copy the datagram at the beginning of one of the server's buffers."""
+        if self._division is None:
+            self._open(len(buffer))
         header = buffer[:DGRAM_BYTES].tobytes()
         _, env, _, _, _, extent = _HEADER.unpack(header)
         size = extent + SIZE_OUTSIDE_EXTENT
@@ -149,7 +159,7 @@ class Outbox:
         with self._change:
             if not whole:
                 self._broken += 1
-            elif self._room(size, len(buffer)):
+            elif self._room(size):
                 self._add(buffer[:size])
             else:
                 self._dropped += 1
@@ -167,13 +177,9 @@ class Outbox:
             self._parts.append(Events(self._current, time.monotonic(), [place]))
         self._end += -(-len(datagram) // ALIGNMENT) * ALIGNMENT
 
-    def _room(self, size: int, buffer_bytes: int) -> bool:
+    def _room(self, size: int) -> bool:
         """Whether the current slab has room for an event, now or after a change."""
-        if self._division is None:
-            self._open(buffer_bytes)
         assert self._division is not None
-        if size > self._division.slab_bytes:
-            return False
         if self._current >= 0:
             if self._end + size <= self._division.slab_bytes:
                 return True
@@ -192,7 +198,7 @@ class Outbox:
         os.truncate(self.memory, total)
         self._mapped = np.frombuffer(mmap.mmap(self.memory, total), np.uint8)
         self._free.extend(range(self._division.slabs))
-        self._parts.append(self._division)
+        self.put(self._division)
 
     def _give_up_oldest(self) -> None:
         """Forget the events of the oldest slab that the parent has seen nothing of."""
@@ -227,13 +233,33 @@ class Outbox:
             self._free.extend(done)
             while not (self._parts or self._dropped or self._broken):
                 self._change.wait()
-            parcel = Parcel(tuple(self._parts), self._dropped, self._broken)
-            self._fetched.update(
-                part.slab for part in parcel.parts if isinstance(part, Events)
-            )
-            self._parts.clear()
+            self._give_up_stale()
+            parcel = Parcel(tuple(self._some()), self._dropped, self._broken)
             self._dropped = self._broken = 0
         return parcel
+
+    def _give_up_stale(self) -> None:
+        """Forget events that have waited too long, but for those that came last."""
+        limit = time.monotonic() - self.stale_seconds
+        events = [part for part in self._parts if isinstance(part, Events)]
+        stale = [part for part in events[:-1] if part.since < limit]
+        if stale:
+            self._dropped += sum(len(part.places) for part in stale)
+            gone = set(map(id, stale))
+            self._parts = deque(part for part in self._parts if id(part) not in gone)
+
+    def _some(self) -> Iterator[Part]:
+        """The parts that go with one parcel: the others can still be given up."""
+        slabs = self._division.slabs if self._division is not None else 1
+        left = max(1, slabs // FEWEST_SLABS)
+        while self._parts and (left or not isinstance(self._parts[0], Events)):
+            part = self._parts.popleft()
+            if isinstance(part, Events):
+                left -= 1
+                self._fetched.add(part.slab)
+            elif isinstance(part, Full):
+                self._fetched.add(part.slab)
+            yield part
 
 
 def _die_with_parent() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,9 +61,13 @@ class ConstantsFound:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The run; None where psana finds no further one."""
+    """The run; None where psana finds no further one.
+
+    ``computed`` has the fields that only psana's classes can make.
+    """
 
     info: RunInfo | None
+    computed: Collection[Signal] = ()
 
 
 @dataclass(frozen=True, slots=True)

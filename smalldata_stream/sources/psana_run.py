@@ -11,19 +11,61 @@ from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.errors import PsanaError, SourceError
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import FieldInfo, RunInfo
+from smalldata_stream.sources.files_events import build_events
 from smalldata_stream.sources.files_reader import check_signals
+from smalldata_stream.sources.files_runs import StreamRun, name_says
 from smalldata_stream.sources.files_stream import Stream
 from smalldata_stream.sources.psana_files import link_streams
 from smalldata_stream.sources.psana_messages import Described, Ended, Failed, Job, Request
 from smalldata_stream.sources.psana_process import PsanaProcess
+from smalldata_stream.sources.psana_samples import order, samples
 from smalldata_stream.sources.psana_wire import PackedBatch, Unpacker
 from smalldata_stream.xtc2.faults import FaultLog
+from smalldata_stream.xtc2.format import Service
 
 _DEATHS = 3
 """Children that may die on datagrams looked at beforehand."""
 
 _UNDER_WAY = 2
 """Batches that the child may send before the first is taken."""
+
+
+def run_by_psana(
+    parts: Sequence[StreamRun], index: int, log: FaultLog, streams: Sequence[Stream] = ()
+) -> PsanaRun:
+    """Start psana on the run that ``parts`` are of, number ``index`` of its files.
+
+    ``streams`` are those that psana has to build events of; without, it reads one file.
+
+    Raises
+    ------
+    PsanaError
+        If psana is absent, refuses the files, or dies on them.
+    """
+    job = _job(parts, index, bool(streams))
+    events = [(str(part.stream.path), part.events) for part in parts]
+    there = len(build_events(events, log).timestamps)
+    return PsanaRun(job, there, log, streams)
+
+
+def _job(parts: Sequence[StreamRun], index: int, several: bool) -> Job:
+    source = f"psana: {', '.join(str(part.stream.path) for part in parts)}"
+    if not any(len(part.transitions(Service.BEGIN_RUN)) for part in parts):
+        raise PsanaError(f"{source}: without a BeginRun psana does not see the run")
+    if several and index:
+        raise PsanaError(f"{source}: of several runs in a directory psana reads one")
+    names = [said for part in parts if (said := name_says(part.stream))]
+    exp, number = (*names, ("", 0))[0]
+    return Job(
+        index=index,
+        file=None if several else str(parts[0].stream.path.resolve()),
+        exp=exp,
+        number=number,
+        begin=min(part.begin for part in parts),
+        source=source,
+        order=order(parts),
+        samples=samples(parts),
+    )
 
 
 class PsanaRun:
@@ -49,6 +91,7 @@ class PsanaRun:
         self._deaths = 0
         self._death: PsanaError | None = None
         self._begun = False
+        self.computed: Collection[Signal] = ()
         self._process = PsanaProcess()
         try:
             self._info = self._describe()
@@ -135,6 +178,7 @@ class PsanaRun:
             raise PsanaError(
                 f"{self._job.source}: psana finds no run number {self._job.index}"
             )
+        self.computed = message.computed
         return message.info
 
     def _without_sample(self, death: PsanaError) -> None:

@@ -191,7 +191,7 @@ def _single(name: str, seen: _Seen, segment: int, kind: Kind) -> Recipe:
         rank=0 if text else seen.field.rank,
         shape=seen.shape,
         variable=seen.variable,
-        frame=kind is Kind.EVENT and _large(dtype, seen.shape),
+        frame=kind is Kind.EVENT and is_large(dtype, seen.shape),
         long_name=seen.alias,
         enum=seen.enum,
     )
@@ -214,7 +214,7 @@ def _stacked(name: str, per_segment: Mapping[int, _Seen], kind: Kind) -> Recipe:
     one = _single(name, first, 0, kind)
     shape = stacked_shape(first.shape, len(per_segment))
     rank = one.info.rank + 1 if shape is None else len(shape)
-    large = _large(one.info.dtype, shape)
+    large = is_large(one.info.dtype, shape)
     info = replace(one.info, rank=rank, shape=shape, frame=large)
     return replace(one, info=info, segments=tuple(per_segment))
 
@@ -230,7 +230,12 @@ def stacked_shape(shape: tuple[int, ...] | None, segments: int) -> tuple[int, ..
     return (segments, *(shape[1:] if shape[:1] == (1,) else shape))
 
 
-def _large(dtype: np.dtype[Any], shape: tuple[int, ...] | None) -> bool:
+def is_large(dtype: np.dtype[Any], shape: tuple[int, ...] | None) -> bool:
+    """Whether values come as `Frames`.
+
+    >>> is_large(np.dtype(np.uint16), (512, 1024)), is_large(np.dtype(np.uint16), None)
+    (True, False)
+    """
     if not shape or dtype == STRING:
         return False
     return dtype.itemsize * prod(shape) >= FRAME_BYTES
@@ -261,7 +266,7 @@ def _derived(
         if info is None:
             continue
         if info.shape is not None:
-            info = replace(info, frame=_large(info.dtype, info.shape))
+            info = replace(info, frame=is_large(info.dtype, info.shape))
         signals: Sequence[Signal] = [Signal(detector, name, one) for one in inputs]
         made[Signal(detector, name, derived.field)] = Recipe(
             info=info, kind=Kind.EVENT, derived=derived, inputs=tuple(signals)

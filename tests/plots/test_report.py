@@ -19,8 +19,8 @@ from smalldata_stream.graph import FindConstants, Graph, build
 from smalldata_stream.ledger import DeadLetter, Ledger
 from smalldata_stream.loading import GraphFile
 from smalldata_stream.modes.batch import reduce_run
-from smalldata_stream.modes.session import Report
 from smalldata_stream.modes.report import report_of, report_of_file, write_report
+from smalldata_stream.modes.session import Report
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import RunInfo
 from smalldata_stream.simulate import Simulation, simulate

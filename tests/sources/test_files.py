@@ -55,8 +55,8 @@ def test_description(tmp_path: Path) -> None:
     assert (info.exp, info.number, info.begin, info.events) == ("tstx00417", 1, 1, 23)
     assert set(info.detectors) == {"odd", "vary", "epics", "scan"}
     odd = info.detectors["odd"]
-    assert odd.versions == {"raw": (1, 2, 3)}
-    assert (odd.type, odd.serial, odd.segments) == ("generic", "serial", (0,))
+    assert odd.versions == {"raw": (2, 1, 0)}
+    assert (odd.type, odd.serial, odd.segments) == ("gmd", "serial", (0,))
     for kind in w.TYPES:
         for rank, shape in enumerate(samples.RANK_SHAPES):
             field = odd.fields["raw", f"{kind}_rank{rank}"]
@@ -220,7 +220,7 @@ def test_frames_take_no_memory(tmp_path: Path) -> None:
 
 
 def small(name: str, block_id: int, field: str = "x") -> w.Block:
-    return w.Block(block_id, name, "generic", "raw", (1, 0, 0), {field: ("i4", 0)})
+    return w.Block(block_id, name, "gmd", "raw", (2, 1, 0), {field: ("i4", 0)})
 
 
 def test_second_configure_within_a_run(tmp_path: Path) -> None:
@@ -328,8 +328,8 @@ def test_algorithms_at_different_rates(tmp_path: Path) -> None:
 
 def test_detector_that_comes_late(tmp_path: Path) -> None:
     """Its shape is found although the first hundred events have none."""
-    late = w.Block(1, "late", "generic", "raw", (1, 0, 0), {"v": ("f4", 2)})
-    never = w.Block(2, "never", "generic", "raw", (1, 0, 0), {"v": ("f4", 2)})
+    late = w.Block(1, "late", "gmd", "raw", (2, 1, 0), {"v": ("f4", 2)})
+    never = w.Block(2, "never", "gmd", "raw", (2, 1, 0), {"v": ("f4", 2)})
     data = [w.configure([w.RUNINFO, late, never]), w.begin_run("tstx00417", 1)]
     for i in range(300):
         parts = [w.shapes_data(late, {"v": np.full((2, 3), i)})] if i > 250 else []

@@ -19,9 +19,9 @@ from tests.xtc2 import writer as w
 
 EVENTS = 12
 TYPE_WORD = 24 + 6
-A = w.Block(0x101, "a", "generic", "raw", (1, 0, 0), {"x": ("f8", 0), "v": ("i4", 1)})
-B = w.Block(0x102, "b", "generic", "raw", (1, 0, 0), {"y": ("u2", 0)})
-C = w.Block(0x101, "c", "generic", "raw", (1, 0, 0), {"z": ("i8", 0)})
+A = w.Block(0x101, "a", "gmd", "raw", (2, 1, 0), {"x": ("f8", 0), "v": ("i4", 1)})
+B = w.Block(0x102, "b", "gmd", "raw", (2, 1, 0), {"y": ("u2", 0)})
+C = w.Block(0x101, "c", "gmd", "raw", (2, 1, 0), {"z": ("i8", 0)})
 X, V, Y = Signal("a", "raw", "x"), Signal("a", "raw", "v"), Signal("b", "raw", "y")
 Z = Signal("c", "raw", "z")
 

@@ -62,7 +62,7 @@ def one_run(folder: Path, live: LiveFiles = QUICK) -> Run:
 
 
 def second() -> list[bytes]:
-    block = w.Block(0x101, "c", "generic", "raw", (1, 0, 0), {"z": ("i8", 0)})
+    block = w.Block(0x101, "c", "gmd", "raw", (2, 1, 0), {"z": ("i8", 0)})
     data = [w.configure([w.RUNINFO, block]), w.begin_run("tstx00417", 1)]
     data += [
         w.dgram(100 + i, w.L1_ACCEPT, [w.shapes_data(block, {"z": i})])

@@ -26,9 +26,9 @@ def random(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> Any:
 EVERY_TYPE = w.Block(
     0x105,
     "odd",
-    "generic",
+    "gmd",
     "raw",
-    (1, 2, 3),
+    (2, 1, 0),
     {
         "first": ("u1", 0),
         **{f"{kind}_rank{rank}": (kind, rank) for kind in w.TYPES for rank in range(6)},
@@ -42,9 +42,9 @@ EVERY_TYPE = w.Block(
 VARYING = w.Block(
     0x106,
     "vary",
-    "generic",
+    "gmd",
     "raw",
-    (1, 0, 0),
+    (2, 1, 0),
     {"head": ("u2", 1), "wave": ("u2", 1), "tail": ("f4", 0), "note": (w.CHARSTR, 1)},
 )
 EPICS = w.Block(
@@ -334,7 +334,7 @@ def area(block_id: int, segment: int, name: str = "area") -> w.Block:
         "count": ("u8", 0),
         "edges": ("i2", 1),
     }
-    return w.Block(block_id, name, "generic", "raw", (1, 0, 0), fields, segment)
+    return w.Block(block_id, name, "gmd", "raw", (2, 1, 0), fields, segment)
 
 
 def several_streams(folder: Path, events: int = 40) -> tuple[str, int]:
@@ -389,7 +389,7 @@ def several_streams(folder: Path, events: int = 40) -> tuple[str, int]:
 def three_runs(folder: Path) -> Path:
     """Three runs in a file; the second begins with another Configure, other ids."""
     first = area(0x201, 0)
-    second = w.Block(0x201, "other", "generic", "raw", (1, 0, 0), {"x": ("f4", 0)})
+    second = w.Block(0x201, "other", "gmd", "raw", (2, 1, 0), {"x": ("f4", 0)})
     data = [w.configure([w.RUNINFO, first])]
     at = 10
     for run, block in ((1, first), (2, second), (3, second)):

@@ -19,9 +19,9 @@ BLOCKS = [
     w.Block(
         0x10 + i,
         f"det{i}",
-        "generic",
+        "gmd",
         "raw",
-        (1, 0, 0),
+        (2, 1, 0),
         {"a": ("u1", 0), "wave": ("i2", 1), "b": ("f8", 0), "text": (w.CHARSTR, 1)},
     )
     for i in range(3)

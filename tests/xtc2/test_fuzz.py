@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 import tracemalloc
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from smalldata_stream.batch import BatchLimits
 from smalldata_stream.errors import SourceError
+from smalldata_stream.sources import fallback
 from smalldata_stream.sources.files import FilesSource
 from tests.sources.oracle import DATA, read, rows_of
 from tests.xtc2 import samples
@@ -105,6 +107,14 @@ def read_all(data: bytes, folder: Path) -> int:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_psana() -> Iterator[None]:
+    """A damaged name of a type would start psana; that it may die is tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fallback, "_installed", lambda: False)
+        yield
 
 
 def test_seeds_are_whole(folder: Path) -> None:
