@@ -1,19 +1,21 @@
-"""smalldata-stream run: reduce a run into a smallData HDF5 file."""
+"""smalldata-stream run: reduce runs into smallData HDF5 files, one for each."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sinks.hdf5 import Hdf5Sink
+from smalldata_stream.cli.many_runs import each_run
 from smalldata_stream.cli.progress import progress
 from smalldata_stream.cli.source import data_directory, open_source, source_arguments
 from smalldata_stream.cli.tables import ledger_table
 from smalldata_stream.errors import SourceError
-from smalldata_stream.loading import load_graph
+from smalldata_stream.loading import GraphFile, load_graph
 from smalldata_stream.modes.batch import MAX_FAILURES, Options, reduce_run
 from smalldata_stream.modes.calibration import find_constants
 from smalldata_stream.modes.report import report_of
@@ -29,9 +31,12 @@ FINISHED_WITH_FAULTS = 3
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
     parser.add_argument("graph", help="name of a graph in graphs/, or path of a graph file")
-    source_arguments(parser)
+    source_arguments(parser, several=True)
     parser.add_argument(
-        "-o", "--output", type=Path, help="the file to write (default: <exp>_RunNNNN.h5)"
+        "-o",
+        "--output",
+        type=Path,
+        help="the file to write, or a directory (default: <exp>_RunNNNN.h5)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.add_argument(
@@ -68,11 +73,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Reduce every run of the source."""
+    """Reduce every run that was asked for."""
     graph = load_graph(options.graph)
+    metrics = textfile_metrics(options.metrics_textfile)
+    return each_run(options, partial(reduce_source, graph=graph, metrics=metrics))
+
+
+def reduce_source(
+    options: argparse.Namespace, *, graph: GraphFile, metrics: Metrics | None
+) -> int:
+    """Reduce every run of one source."""
     source = open_source(options)
     command = "smalldata-stream " + shlex.join(sys.argv[1:])
-    metrics = textfile_metrics(options.metrics_textfile)
     faults = 0
     found = 0
     for found, a_run in enumerate(source.runs(), 1):
@@ -117,14 +129,19 @@ def textfile_metrics(path: Path | None) -> Metrics | None:
 def output_path(given: Path | None, info: RunInfo, *, first: bool) -> Path:
     """Where a run is written; further runs of one source get their number.
 
+    In a directory that exists, the file has the name it has by default.
+
     >>> info = RunInfo(exp="xpptut26", number=2, detectors={})
     >>> str(output_path(None, info, first=True))
     'xpptut26_Run0002.h5'
     >>> str(output_path(Path("a.h5"), info, first=False))
     'a_Run0002.h5'
     """
+    by_default = Path(f"{info.exp or 'run'}_Run{info.number:04d}.h5")
     if given is None:
-        return Path(f"{info.exp or 'run'}_Run{info.number:04d}.h5")
+        return by_default
+    if given.is_dir():
+        return given / by_default
     if first:
         return given
     return given.with_name(f"{given.stem}_Run{info.number:04d}{given.suffix}")

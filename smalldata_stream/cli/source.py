@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from smalldata_stream.cli.run_list import run_list
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.protocols import Source
 
@@ -12,13 +13,21 @@ SILENCE_SECONDS = 60.0
 """Without data for so long, a run that is being written is given up."""
 
 
-def source_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --files, or --exp, --run and --dir, and --reader."""
+def source_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add --files, or --exp, --run and --dir, and --reader.
+
+    ``several`` runs are a tuple of numbers.
+    """
     parser.add_argument(
         "--files", nargs="+", type=Path, metavar="XTC2", help="the files of the run"
     )
     parser.add_argument("--exp", help="experiment, as in xpptut26")
-    parser.add_argument("--run", type=int, metavar="N", help="run number")
+    if several:
+        parser.add_argument(
+            "--run", type=run_list, metavar="N", help="run number, or several: 12-40,55"
+        )
+    else:
+        parser.add_argument("--run", type=int, metavar="N", help="run number")
     parser.add_argument("--dir", type=Path, help="directory of the xtc2 files")
     parser.add_argument(
         "--reader",
