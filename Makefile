@@ -29,7 +29,7 @@ demo: $(READY) ## simulate a run, reduce it, and leave files and plots in ./demo
 	@$(BIN)/smalldata-stream demo
 
 test: $(READY) ## all tests but those marked slow
-	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m 'not slow' $(ARGS)
 
 check: lint types imports test ## everything that CI asks for
 

@@ -173,7 +173,7 @@ def compare(
 
 def scalars(g: Graph, run: RunInfo) -> None:
     """The fields of the small detectors that are one number."""
-    for name in ("gmd", "ebeam", "ipm2", "encoder", "fim0"):
+    for name in ("gmd", "ebeam", "ipm2", "fim0"):
         info = run.detectors[name]
         single = [f"{a}.{f}" for (a, f), field in info.fields.items() if field.rank == 0]
         g.detector(name, fields=single)
@@ -194,7 +194,7 @@ def main() -> None:
         cost = cost_of_the_graph(size)
         print(f"empty graph, batches of {size}: {cost:.4f} us per event and node")
     with tempfile.TemporaryDirectory() as folder:
-        small = ("gmd", "ebeam", "ipm2", "encoder", "fim0")
+        small = ("gmd", "ebeam", "ipm2", "fim0")
         directory = Path(folder) / "scalars"
         simulate(directory, Simulation(events=options.events, detectors=small))
         compare("scalars", directory, scalars, 2048)
