@@ -255,7 +255,7 @@ def build(
     g = Graph(run, constants)
     try:
         function(g, run)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         g.plan.close()
         raise located(error, file) from error
     return g

@@ -37,18 +37,23 @@ def load_graph(name: str) -> GraphFile:
         If there is no such file, it cannot be loaded, or has no ``graph(g, run)``.
     """
     path = find_graph(name)
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GraphError(f"{path} cannot be read: {error}") from error
     spec = importlib.util.spec_from_file_location(f"_graph_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise GraphError(f"{path} is no Python file; a graph file ends in .py")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        # Not through the loader, whose cache takes an edit of equal length within one
+        # second for no edit; and this way the text that is kept is the one that ran.
+        exec(compile(text, str(path), "exec"), module.__dict__)
     except SyntaxError as error:
         raise GraphError(
             f"not Python: {error.msg}", file=str(path), line=error.lineno or 1
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise located(error, path) from error
     function = getattr(module, "graph", None)
     if not callable(function):

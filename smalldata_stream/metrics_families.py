@@ -69,6 +69,7 @@ class State:
     run: str = ""
     runs: int = 0
     in_progress: bool = False
+    graph_broken: bool = False
     missing: int = 0
     newest: int = 0
     last_batch: float = 0.0
@@ -118,6 +119,11 @@ def _identity(state: State) -> Iterator[Family]:
     )
     yield _counter("runs_total", "Runs begun.", state.runs)
     yield _gauge("run_in_progress", "1 from begin to end of a run.", state.in_progress)
+    yield _gauge(
+        "graph_broken",
+        "1 while the graph file does not build; an older graph goes on if there is one.",
+        state.graph_broken,
+    )
     yield Family(
         "gauge",
         "smalldata_absent_info",

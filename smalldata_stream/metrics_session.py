@@ -112,6 +112,11 @@ class SessionCounts:
             while self._unpublished:
                 self._measure(self._unpublished.popleft(), now)
 
+    def graph_broken(self, broken: bool) -> None:
+        """Whether the graph file does not build; an older graph goes on if there is one."""
+        with self._lock:
+            self._state.graph_broken = broken
+
     def queue(self, name: str, *, depth: int, dropped: int) -> None:
         """How many wait in a queue now, and how many it has thrown away in all."""
         with self._lock:

@@ -88,6 +88,12 @@ class TotalNode(Node):
             self.state = Windowed(self.prepared.start, self.prepared.window)
             self.windowed = True
 
+    def restart(self) -> None:
+        """Forget all events so far."""
+        self.state = self.prepared.start()
+        if self.windowed:
+            self.go_live()
+
     def work(self, batch: Batch) -> None:
         """Add the chosen events."""
         inputs = [batch.record[key] for key in self.keys]

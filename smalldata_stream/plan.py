@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -122,6 +122,13 @@ class Plan:
         for node in self.nodes:
             if isinstance(node, TotalNode):
                 node.go_live()
+
+    def restart_plots(self, topics: Collection[str]) -> None:
+        """Have these plots forget all events so far, or all plots where none is named."""
+        for node in self.nodes:
+            plot = isinstance(node, TotalNode) and node.shown is not None
+            if plot and (not topics or node.plot_path in topics):
+                node.restart()
 
     def push(self, batch: Batch) -> None:
         """Send a batch through the graph; its record is complete when this returns."""

@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "build a graph for a run and show what it would write",
     "describe": "show what a run holds",
     "simulate": "write a simulated run as real xtc2 files, with its truth",
+    "play": "hand a run out in psana's shared memory, as on the day it was taken",
     "live": "run a graph over shared memory or growing files, with live plots",
     "watch": "show what a live graph publishes: topics, rates, newest values",
     "demo": "simulate a run, reduce it with the tutorial graph, draw a picture",

@@ -11,12 +11,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sinks.hdf5 import Hdf5Sink
+from sinks.hdf5_file import partial_name
 from smalldata_stream.cli.run import output_path, tell
 from smalldata_stream.cli.source import data_directory, open_source, source_arguments
 from smalldata_stream.modes.calibration import find_constants
 from smalldata_stream.modes.display import Publisher
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.live import LiveOptions, nowhere, run_live
+from smalldata_stream.modes.resets import Resets
+from smalldata_stream.modes.shield import Shield
 from smalldata_stream.protocols import Sink, Source
 from smalldata_stream.run import RunInfo
 
@@ -51,10 +54,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Follow the source until it ends, or until Ctrl-C."""
+    """Follow the source until it ends, or until Ctrl-C or SIGTERM."""
+    resets, shield = Resets(), Shield()
     guard = threading.Lock()
     with ExitStack() as stack:
-        publishers = open_publishers(options, guard, stack)
+        stack.enter_context(shield.armed())
+        publishers = open_publishers(options, guard, resets, stack)
         metrics = None
         if options.metrics is not None:
             from smalldata_stream.metrics import Metrics
@@ -68,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
             metrics=metrics,
             sink=nowhere if options.output is None else files(options),
             guard=guard,
+            resets=resets,
+            shield=shield,
             command="smalldata-stream " + shlex.join(sys.argv[1:]),
         )
         directory = None if options.shmem else data_directory(options)
@@ -92,12 +99,16 @@ def live_source(options: argparse.Namespace) -> Source:
 
 
 def open_publishers(
-    options: argparse.Namespace, guard: threading.Lock, stack: ExitStack
+    options: argparse.Namespace, guard: threading.Lock, resets: Resets, stack: ExitStack
 ) -> list[Publisher]:
     """The publishers that the options ask for, until the stack is left."""
     from sinks.zmq import ZmqPublisher
 
-    zmq = stack.enter_context(ZmqPublisher(options.publish, guard=guard))
+    zmq = stack.enter_context(
+        ZmqPublisher(
+            options.publish, any_port(options.publish), guard=guard, on_reset=resets.ask
+        )
+    )
     print(f"publishing: {zmq.address}", flush=True)
     publishers: list[Publisher] = [zmq]
     if options.psplot is not None:
@@ -107,16 +118,36 @@ def open_publishers(
     return publishers
 
 
+def any_port(address: str) -> str:
+    """Any free port of the interfaces that an address is bound to, for requests.
+
+    >>> any_port("tcp://0.0.0.0:5556"), any_port("ipc:///run/user/1/live")
+    ('tcp://0.0.0.0:*', 'tcp://127.0.0.1:*')
+    """
+    host, _, _ = address.rpartition(":")
+    return f"{host}:*" if host.startswith("tcp://") else "tcp://127.0.0.1:*"
+
+
 def files(options: argparse.Namespace) -> Callable[[RunInfo], Sink]:
-    """A file per run and per graph of a run: x.h5, x_Run0002.h5, x_Run0002_2.h5 ..."""
-    taken: list[Path] = []
+    """A file per run and per graph of a run: x.h5, x_Run0002.h5, x_Run0002_2.h5 ...
+
+    A name that exists already is an error for the first; later it is left out, because the
+    plots of a session must not end in the middle of the night for it.
+    """
+    given: set[Path] = set()
+
+    def there(path: Path) -> bool:
+        return path.exists() or partial_name(path).exists()
 
     def sink(info: RunInfo) -> Sink:
-        again = output_path(options.output, info, first=False)
-        path = output_path(options.output, info, first=not taken)
-        while path in taken:
-            path = again.with_name(f"{again.stem}_{len(taken) + 1}{again.suffix}")
-        taken.append(path)
+        written = {path for path in given if there(path)}
+        path = output_path(options.output, info, first=not written)
+        if written:
+            again, number = path, 2
+            while path in written or (there(path) and not options.overwrite):
+                path = again.with_name(f"{again.stem}_{number}{again.suffix}")
+                number += 1
+        given.add(path)
         return Hdf5Sink(path, overwrite=options.overwrite)
 
     return sink

@@ -19,7 +19,9 @@ from smalldata_stream.graph import FindConstants
 from smalldata_stream.modes.display import Display, Publisher
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.nowhere import Nowhere
+from smalldata_stream.modes.resets import Resets
 from smalldata_stream.modes.session import Report, Session
+from smalldata_stream.modes.shield import Shield
 from smalldata_stream.protocols import Askable, Run, Sink, Source
 from smalldata_stream.run import RunInfo
 
@@ -51,6 +53,10 @@ class LiveOptions:
         The sink of a run; asked for again when the graph of a run was edited.
     guard
         Held while totals change, so that publishers may make messages in other threads.
+    resets
+        Plots to begin anew before the next batch.
+    shield
+        Keeps signals away while a batch is taken.
     """
 
     limits: BatchLimits = field(default_factory=lambda: BatchLimits(seconds=0.05))
@@ -59,6 +65,8 @@ class LiveOptions:
     metrics: Metrics | None = None
     sink: Callable[[RunInfo], Sink] = nowhere
     guard: threading.Lock = field(default_factory=threading.Lock)
+    resets: Resets = field(default_factory=Resets)
+    shield: Shield = field(default_factory=Shield)
     command: str = ""
 
 
@@ -71,7 +79,7 @@ def run_live(
     """Reduce runs as they come; a report for each graph of each run that has ended.
 
     Ends with the source. On KeyboardInterrupt what was written so far is finished, the
-    last report is given, and the iteration ends.
+    last report is given, and the iteration ends; while no run is there, it goes through.
 
     Raises
     ------
@@ -110,8 +118,7 @@ class _LiveRun:
             if self._session is None:
                 self._unreduced += len(batch)
             else:
-                with self._options.guard:
-                    self._session.take(batch)
+                self._take(self._session, batch)
                 if self._display.due():
                     self._show(batch)
             if self._watch.changed():
@@ -121,6 +128,13 @@ class _LiveRun:
                 batch
             )  # what came last is shown, however soon after the round before
         yield from self.finish()
+
+    def _take(self, session: Session, batch: Batch) -> None:
+        with self._options.shield.held(), self._options.guard:
+            topics = self._options.resets.take()
+            if topics is not None:
+                session.plan.restart_plots(topics)
+            session.take(batch)
 
     def finish(self) -> Iterator[Report]:
         """End the graph there is."""
@@ -176,11 +190,15 @@ class _LiveRun:
             self._refuse(str(error))
             return None
         self._display.tell_error(info, "")
+        if options.metrics is not None:
+            options.metrics.graph_broken(False)
         return session
 
     def _refuse(self, why: str) -> None:
         """Say why the graph of the file is not the one that runs."""
         log.error("%s", why)
+        if self._options.metrics is not None:
+            self._options.metrics.graph_broken(True)
         self._display.tell_error(self._run.info, why)
 
     def _start(self, session: Session) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,11 +20,15 @@ from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.client import Client
 from smalldata_stream.loading import GraphFile, load_graph
 from smalldata_stream.message import Message
+from smalldata_stream.metrics import Metrics
+from smalldata_stream.metrics_counts import Histogram
 from smalldata_stream.modes import graph_watch
 from smalldata_stream.modes.batch import reduce_run
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.live import NO_GRAPH, LiveOptions, run_live
+from smalldata_stream.modes.resets import Resets
 from smalldata_stream.modes.session import Report
+from smalldata_stream.modes.shield import Shield
 from smalldata_stream.protocols import Fault, Run, Source
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.simulated import Lost, Missing, Script, SimulatedSource
@@ -89,6 +95,7 @@ def live(
     source: Source,
     sinks: list[MemorySink] | None = None,
     publishers: Sequence[ZmqPublisher] = (),
+    **more: Any,
 ) -> list[Report]:
     def sink(info: RunInfo) -> MemorySink:
         made = MemorySink()
@@ -97,7 +104,7 @@ def live(
         return made
 
     options = LiveOptions(
-        limits=SMALL, sink=sink, publishers=publishers, display_seconds=0.0
+        limits=SMALL, sink=sink, publishers=publishers, display_seconds=0.0, **more
     )
     watch = GraphWatch(str(graph))
     return list(run_live(source, watch, lambda info: lambda name: None, options))
@@ -179,6 +186,94 @@ def test_plots_values_and_ledger_are_published(graph: Path) -> None:
     assert values.arrays["energy"] == pytest.approx(1 + 0.1 * 39)
     assert index.metadata["ledger"]["written"] == 40
     assert index.metadata["graph"]["file"] == "graph.py"
+
+
+def test_a_reader_resets_a_plot(graph: Path) -> None:
+    resets, guard = Resets(), threading.Lock()
+    sinks: list[MemorySink] = []
+    with (
+        ZmqPublisher(guard=guard, on_reset=resets.ask) as publisher,
+        Client(publisher.address) as client,
+    ):
+
+        def reset() -> None:
+            client.latest("plots/gmd/energy_histogram", timeout=10)
+            client.reset(["plots/gmd/energy_histogram"])
+
+        # Five events a batch: asked for in the sixth, before which 25 were taken.
+        source = Editing(Script(), {5: reset})
+        live(graph, source, sinks, publishers=[publisher], resets=resets, guard=guard)
+        plot = newest(client, "plots/gmd/energy_histogram", lambda m: m["events"] == 15)
+    assert plot.arrays["counts"].sum() == 15
+    assert sinks[0].totals["Sums/cam_calib"].count == 40
+
+
+def test_all_plots_are_reset_where_none_is_named(graph: Path) -> None:
+    resets = Resets()
+    sinks: list[MemorySink] = []
+    live(graph, Editing(Script(), {2: lambda: resets.ask([])}), sinks, resets=resets)
+    assert sinks[0].totals["plots/gmd/energy_histogram/counts"].count == 30
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_midst_of_a_batch_loses_no_event(
+    graph: Path, how: signal.Signals
+) -> None:
+    graph.write_text(
+        "import signal\n"
+        "def graph(g, run):\n"
+        "    gmd = g.detector('gmd')\n"
+        "    def stop(e):\n"
+        f"        return (2.05 < e < 2.15 and signal.raise_signal({int(how)}), e)[1]\n"
+        "    g.function(stop, gmd['energy'], name='gmd/same')\n"
+    )
+    sinks: list[MemorySink] = []
+    shield = Shield()
+    with shield.armed():
+        (report,) = live(graph, SimulatedSource(Script()), sinks, shield=shield)
+    assert report.ledger.read == report.ledger.written == 15
+    assert report.ledger.closes
+    assert len(sinks[0]["gmd/same"]) == 15
+    assert sinks[0].complete
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"\xff", b"import sys\nsys.exit()\n", b"def graph(g, run):\n    quit()\n", b""],
+    ids=["no text", "exit", "quit", "empty"],
+)
+def test_nothing_in_a_graph_file_ends_the_session(
+    graph: Path, text: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (report,) = live(graph, Editing(Script(), {1: lambda: graph.write_bytes(text)}))
+    assert report.ledger.read == report.ledger.written == 40
+    assert "graph.py" in caplog.text
+
+
+def test_the_error_is_in_the_index_and_in_the_metrics_until_it_is_mended(
+    graph: Path,
+) -> None:
+    metrics = Metrics("live")
+    seen: list[tuple[float, str]] = []
+    with ZmqPublisher() as publisher, Client(publisher.address) as client:
+        client.subscribe("index")
+
+        def look() -> None:
+            broken = next(f for f in metrics.families() if f.name.endswith("graph_broken"))
+            assert not isinstance(broken.rows, Histogram)
+            told = newest(client, "index", lambda m: "error" in m).metadata["error"]
+            deadline = time.monotonic() + 10
+            while bool(told) != bool(broken.rows[0][1]) and time.monotonic() < deadline:
+                told = client.latest("index").metadata["error"]
+            seen.append((broken.rows[0][1], told))
+
+        at = {1: lambda: graph.write_text(BROKEN), 3: look,
+              4: lambda: graph.write_text(OTHER), 6: look}  # fmt: skip
+        live(graph, Editing(Script(), at), publishers=[publisher], metrics=metrics)
+    (broken, why), mended = seen
+    assert broken == 1
+    assert "no detector 'gmdd'" in why
+    assert mended == (0, "")
 
 
 def test_watch_sees_a_change_once(graph: Path) -> None:
