@@ -1,7 +1,8 @@
 """The command ``smalldata-stream``: parses, prints, calls modes.
 
 Exit codes: 0 all is well; 1 an error, told in one line; 2 a wrong command line; 3 finished,
-but the data were damaged or the ledger does not close; 130 interrupted.
+but the data were damaged or the ledger does not close; 130 interrupted; 141 nobody reads
+what it prints.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +29,7 @@ COMMANDS = {
     "demo": "simulate a run, reduce it with the tutorial graph, draw a picture",
 }
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,9 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         check_packages()
         code: int = command.run(options)
+        sys.stdout.flush()
     except SmalldataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # who reads the output has enough, as in "describe | head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

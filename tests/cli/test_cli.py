@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+from smalldata_stream.cli import COMMANDS
 from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
 
 SMALL = Simulation(events=60, detectors=("timing", "gmd", "encoder"))
@@ -96,6 +97,24 @@ def test_describe_tells_what_a_run_holds(run: SimulatedFiles, tmp_path: Path) ->
     assert re.search(r"timing +ts +raw.pulseId +uint64", done.stdout)
 
 
+def test_nobody_reads_what_is_printed(run: SimulatedFiles, tmp_path: Path) -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "smalldata_stream.cli",
+        "describe",
+        *map(str, where(run)),
+    ]
+    with subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
 def test_simulate_writes_a_run(tmp_path: Path) -> None:
     done = command("simulate", "here", "--events", 20, "--detectors", "gmd", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -158,7 +177,7 @@ def test_a_wrong_option_is_a_usage_error(tmp_path: Path) -> None:
 def test_help_knows_every_command(tmp_path: Path) -> None:
     done = command("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for name in ("run", "check", "describe", "simulate", "demo"):
+    for name in COMMANDS:
         assert re.search(rf"^ +{name} +\w", done.stdout, re.MULTILINE)
 
 
