@@ -20,6 +20,7 @@ from smalldata_stream.packages import check_packages
 
 COMMANDS = {
     "run": "reduce runs with a graph into smallData HDF5 files",
+    "submit": "reduce runs in SLURM jobs, a range of them or every new one",
     "check": "build a graph for a run and show what it would write",
     "describe": "show what a run holds",
     "simulate": "write a simulated run as real xtc2 files, with its truth",
