@@ -24,12 +24,15 @@ from smalldata_stream.batch import Batch, Column, Values, take
 from smalldata_stream.columns import as_columns, gaps, join
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.protocols import Reduction, Spec
-from smalldata_stream.words import Words
+from smalldata_stream.words import Word, Words
 
 if TYPE_CHECKING:
     from smalldata_stream.plan import Plan
 
 Compute = Callable[..., Mapping[str, Values | Column]]
+
+STREAMZ_WORDS = ("map", "sink", "sink_to_list", "visualize")
+"""Of streamz's own many words, those that a graph file may well want."""
 
 
 class Downstreams:
@@ -108,10 +111,9 @@ class Node(Words, Stream):  # type: ignore[misc]  # streamz is untyped
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or "path" not in self.__dict__:
             raise AttributeError(name)
-        words = [w for w in dir(type(self)) if not w.startswith("_")]
-        raise AttributeError(
-            f"{self.path} has no word {name!r}; {did_you_mean(name, words)}"
-        )
+        ours = [w for w, value in vars(Words).items() if isinstance(value, Word)]
+        known = did_you_mean(name, [*ours, "plot", *STREAMZ_WORDS])
+        raise AttributeError(f"{self.path} has no word {name!r}; {known}")
 
     def reduce(self, reduction: Reduction) -> Node:
         """Chain a reduction; what it needs and what it will put out is checked here."""
