@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+from smalldata_stream.modes.batch import Progress
+
 LINE_EVERY_SECONDS = 10.0
 
 
@@ -70,6 +72,16 @@ class BarProgress(PlainProgress):
         """Draw how far it is."""
         rate = read / max(1e-9, time.monotonic() - self._started)
         self._bar.update(self._task, completed=read, total=total, rate=rate)
+
+
+def both(one: Progress, other: Progress) -> Progress:
+    """Progress that is told to two."""
+
+    def tell(read: int, total: int | None) -> None:
+        one(read, total)
+        other(read, total)
+
+    return tell
 
 
 def progress() -> PlainProgress:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from sinks.hdf5 import Hdf5Sink
 from smalldata_stream.cli.many_runs import each_run
-from smalldata_stream.cli.progress import progress
+from smalldata_stream.cli.progress import both, progress
 from smalldata_stream.cli.source import data_directory, open_source, source_arguments
 from smalldata_stream.cli.tables import ledger_table
 from smalldata_stream.errors import SourceError
 from smalldata_stream.loading import GraphFile, load_graph
 from smalldata_stream.modes.batch import MAX_FAILURES, Options, reduce_run
 from smalldata_stream.modes.calibration import find_constants
+from smalldata_stream.modes.job_page import JobPage
 from smalldata_stream.modes.report import report_of
+from smalldata_stream.modes.run_table import post_run, tasks
 from smalldata_stream.modes.session import Report
 from smalldata_stream.run import RunInfo
 
@@ -91,20 +93,22 @@ def reduce_source(
         path = output_path(options.output, a_run.info, first=found == 1)
         sink = Hdf5Sink(path, overwrite=options.overwrite, compression=options.compression)
         constants = find_constants(options.constants, a_run.info, data_directory(options))
-        with progress() as show:
+        with progress() as show, JobPage.of_environment() as page:
             report = reduce_run(
                 a_run,
                 graph,
                 sink,
                 constants,
                 Options(
-                    progress=show,
+                    progress=both(show, page),
                     max_failures=options.max_failures,
                     metrics=metrics,
                     command=command,
                 ),
             )
+            page.last(report.ledger.read, tasks())
         tell(report, path)
+        post_run(report)
         if options.report:
             html = path.with_suffix(".html")
             report_of(report, html)
