@@ -18,15 +18,18 @@ export UV_SYSTEM_CERTS := 1
 # An environment that is active in the calling shell is none of ours.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
-.PHONY: help env demo test check fmt lint types imports bench constraints clean
+.PHONY: help env demo demo-live test check fmt lint types imports bench constraints clean
 
 help: ## this list
-	@awk -F ' *## *' '/^[a-z]+:.* ## / { split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2 }' Makefile
+	@awk -F ' *## *' '/^[a-z-]+:.* ## / { split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2 }' Makefile
 
 env: $(READY) ## the environment alone
 
 demo: $(READY) ## simulate a run, reduce it, and leave files and plots in ./demo
 	@$(BIN)/smalldata-stream demo
+
+demo-live: $(READY) ## the same run live: shared memory, plots and metrics, until Ctrl-C
+	@exec $(BIN)/smalldata-stream demo --live
 
 test: $(READY) ## all tests but those marked slow
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m 'not slow' $(ARGS)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from sinks.hdf5 import Hdf5Sink
+from smalldata_stream.cli.demo_live import play_live
 from smalldata_stream.cli.progress import progress
 from smalldata_stream.cli.run import tell
 from smalldata_stream.cli.tables import outputs_table
@@ -28,10 +29,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "directory", type=Path, nargs="?", default=Path("demo"), help="where to put it all"
     )
     parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="play the run through psana's shared memory instead, with plots that move, "
+        "until Ctrl-C",
+    )
+    parser.add_argument(
+        "--rate", type=float, default=30.0, help="events per second, with --live"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Simulate, reduce, say what was written, draw."""
+    """Simulate, reduce, say what was written, draw; or play it live."""
     directory: Path = options.directory
     simulation = Simulation(events=options.events, steps=min(STEPS, options.events))
     xtc, name = directory / "xtc", f"{simulation.exp}_Run{simulation.run:04d}"
@@ -39,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     print(f"Simulating {simulation.events} events of a pump-probe run ...", flush=True)
     started = time.monotonic()
     files = simulate(xtc, simulation)
+    if options.live:
+        play_live(simulation, files, options.rate)
     size = sum(path.stat().st_size for path in files.xtc2) / 1e6
     print(f"{size:.0f} MB of xtc2 in {xtc}, {time.monotonic() - started:.1f} s")
 

@@ -1,0 +1,160 @@
+"""The commands as a user runs them: signals, runs that follow each other, the demo."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import pytest
+
+from smalldata_stream.client import Client
+from smalldata_stream.play_server import running
+from tests.shmem.helpers import (
+    CAM,
+    OTHER,
+    SECONDS,
+    Playing,
+    needs_server,
+    new_tag,
+    write_run,
+)
+from tests.shmem.test_shmem_life import alive
+
+pytestmark = needs_server
+COMMAND = [sys.executable, "-m", "smalldata_stream.cli"]
+GRAPH = """
+def graph(g, run):
+    cam = g.detector("cam", optional=True, frames="raw.image", calibration="raw")
+    cam.roi("ROI_0", [[0, 2], [0, 2]])
+    other = g.detector("other", optional=True)
+    other["value"].plot.histogram(bins=(0, 100, 10))
+"""
+
+
+@contextmanager
+def command(*words: object, says: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command of ours, and the rest of the line that begins with ``says``."""
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, words)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.startswith(says):
+                break
+        yield process, line.removeprefix(says).strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_at_least(address: str, events: int) -> None:
+    """Wait until a session has so many events."""
+    deadline = time.monotonic() + SECONDS
+    with Client(address) as client:
+        while time.monotonic() < deadline:
+            told = client.latest("index", timeout=SECONDS).metadata.get("ledger", {})
+            if told.get("read", 0) >= events:
+                return
+            time.sleep(0.05)
+    raise AssertionError(told)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started."""
+    found = [pid]
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == pid:
+            found += family(int(entry.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_live_and_leaves_a_whole_file(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    tag, output = new_tag(), tmp_path / "live.h5"
+    graph = tmp_path / "graph.py"
+    graph.write_text(GRAPH)
+    words = ["live", graph, "--shmem", tag, "--publish", "tcp://127.0.0.1:*", "-o", output]
+    with (
+        Playing(write_run(tmp_path / "a.xtc2", 60), tag=tag, loops=0),
+        command(*words, says="publishing:") as (process, address),
+    ):
+        read_at_least(address, 60)
+        processes = family(process.pid)
+        process.send_signal(how)
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert "The ledger closes" in said
+    assert len(processes) == 2
+    assert not any(map(alive, processes))
+    assert running(tag) is None
+    assert not list(Path("/dev/shm").glob(f"*{tag}*"))
+    with h5py.File(output) as f:
+        assert f.attrs["complete"]
+        assert len(f["timestamp"]) == len(f["cam/ROI_0_sum"]) >= 60
+
+
+def test_a_signal_ends_the_wait_for_a_server(tmp_path: Path) -> None:
+    words = ["live", "everything", "--shmem", new_tag(), "--publish", "tcp://127.0.0.1:*"]
+    with command(*words, says="publishing:") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+
+
+def test_runs_servers_and_configurations_follow_each_other(tmp_path: Path) -> None:
+    tag, output = new_tag(), tmp_path / "live.h5"
+    graph = tmp_path / "graph.py"
+    graph.write_text(GRAPH)
+    words = ["live", graph, "--shmem", tag, "--publish", "tcp://127.0.0.1:*", "-o", output]
+    both = write_run(tmp_path / "a.xtc2", 60, names=(CAM, OTHER))
+    one = write_run(tmp_path / "b.xtc2", 60, number=2, names=(OTHER,))
+    gone = write_run(tmp_path / "c.xtc2", 60, number=3, without=range(20, 40))
+    with command(*words, says="publishing:") as (process, _):
+        for path in (both, one, gone):  # each with a server of its own
+            with Playing(path, tag=tag) as playing:
+                assert playing.join() == []
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=SECONDS)
+    assert said.count("The ledger closes") == 3
+    assert said.count("dropped from the graph: cam") >= 1
+    with h5py.File(output) as f:
+        assert "cam/ROI_0_sum" in f
+    with h5py.File(tmp_path / "live_Run0002.h5") as f:
+        assert "other/value" in f
+        assert "cam" not in f
+    with h5py.File(tmp_path / "live_Run0003.h5") as f:
+        values, there = f["other/value"][:], f["damage/cam"][:] == 1
+        absent = (values >= 10) & (values < 20)
+        assert absent.any()
+        assert (there == ~absent).all()
+
+
+def test_the_demo_ends_as_a_whole(tmp_path: Path) -> None:
+    words = ["demo", tmp_path / "demo", "--live", "--events", "24"]
+    with command(*words, says="published:") as (process, said):
+        address = said.split()[0]
+        read_at_least(address, 60)  # the run is played again and again
+        processes = family(process.pid)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    assert len(processes) >= 5  # itself, player and server, live and psana's client
+    assert not any(map(alive, processes))
+    assert not list(Path("/dev/shm").glob(f"*demo{process.pid}*"))
+    assert "The ledger closes" in said
+    assert re.search(r"played [\d,]+ events", said)
