@@ -18,6 +18,7 @@ from smalldata_stream.detectors.area import (
     Kind,
     as_far_as_possible,
 )
+from smalldata_stream.detectors.epics_archiver import LCLS, EpicsArchiver, Variable
 from smalldata_stream.detectors.light_status import LightStatus
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Node
@@ -113,6 +114,15 @@ class Graph:
     def epics(self, *names: str) -> Node:
         """EPICS variables, all or those named, at the value they had in each event."""
         return self.detector("epics", fields=names or None)
+
+    def epics_archiver(
+        self, variables: Sequence[Variable], *, url: str = LCLS, patience_s: float = 10.0
+    ) -> None:
+        """Process variables from the archiver, when the run has ended: `EpicsArchiver`."""
+        if self.plan.afterwards:
+            raise GraphError("epics_archiver is written twice; write one list")
+        archiver = EpicsArchiver(variables=variables, url=url, patience_s=patience_s)
+        self.plan.afterwards.append(archiver)
 
     def scan(self) -> Node:
         """The variables of the scan, and ``varStep``, which counts its steps from 0."""

@@ -17,7 +17,7 @@ from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Chosen, Node, foreign_streams
 from smalldata_stream.ledger import DeadLetter, Ledger
 from smalldata_stream.nodes import PerEventNode, TotalNode
-from smalldata_stream.protocols import PerEvent, Plot, Reduction, Result, Spec
+from smalldata_stream.protocols import Afterwards, PerEvent, Plot, Reduction, Result, Spec
 
 LETTERS_PER_NODE = 20
 """Failures of one node that are kept in full; all are counted."""
@@ -31,6 +31,7 @@ class Plan:
 
     ``signals`` is what the source must read; ``config`` what goes to ``/UserDataCfg``;
     ``keeps`` the (path, why) of the columns that decide which events are written;
+    ``afterwards`` is looked up when the run has ended;
     ``dropped`` says what the graph asked for and this run does not have; ``newest`` is the
     timestamp of the newest event so far.
     """
@@ -41,6 +42,7 @@ class Plan:
         self.config: dict[str, dict[str, Any]] = {}
         self.keeps: list[tuple[str, str]] = []
         self.dropped: list[str] = []
+        self.afterwards: list[Afterwards] = []
         self.newest = 0
         self.failures: Counter[str] = Counter()
         self.letters: list[DeadLetter] = []
@@ -113,7 +115,10 @@ class Plan:
 
     def totals(self) -> dict[str, Spec]:
         """Everything written at the end of the run, by path."""
-        return {path: spec for node in self.nodes for path, spec in node.totals.items()}
+        totals = {path: spec for node in self.nodes for path, spec in node.totals.items()}
+        for later in self.afterwards:
+            totals |= later.outputs
+        return totals
 
     # ------------------------------------------------------------------------ running
 
@@ -152,6 +157,13 @@ class Plan:
         for node in self.nodes:
             if isinstance(node, TotalNode):
                 found |= node.results()
+        return found
+
+    def look_up(self, first: int) -> dict[str, Result]:
+        """What is looked up elsewhere for a run that began at ``first`` and has ended."""
+        found: dict[str, Result] = {}
+        for later in self.afterwards:
+            found |= later.look_up(first, max(first, self.newest))
         return found
 
     def results_of(self, plot: str) -> dict[str, Result]:

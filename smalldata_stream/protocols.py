@@ -218,6 +218,17 @@ class Reduction(Protocol):
         """Check against the input and derive what does not depend on the event."""
 
 
+class Afterwards(Protocol):
+    """Something looked up elsewhere when the run has ended, by the run's span of time."""
+
+    @property
+    def outputs(self) -> Mapping[str, Spec]:
+        """What is written, by path, if it is found."""
+
+    def look_up(self, first: int, last: int) -> Mapping[str, Result]:
+        """What is found between two timestamps; what is not found is said, never raised."""
+
+
 # ----------------------------------------------------------------------------- sinks
 
 

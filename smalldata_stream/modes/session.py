@@ -106,7 +106,7 @@ class Session:
     def end(self, faults: Sequence[Fault]) -> Report:
         """Write totals and ledger and finish the sink."""
         self.ledger = self.ledger_with(faults)
-        totals = self.plan.results()
+        totals = self.plan.results() | self.plan.look_up(self.run.begin)
         self._sink.end(totals, self.ledger)
         self._close()
         return Report(
