@@ -131,12 +131,13 @@ def samples_of(answer: Any) -> Array:
     return np.array(samples, np.float64)
 
 
-def _named(variable: Variable) -> tuple[str, str]:
+def _named(variable: Any) -> tuple[str, str]:
     if isinstance(variable, str):
         return variable.replace(":", "_"), variable
-    if len(variable) != 2 or not all(isinstance(part, str) for part in variable):
+    pair = tuple(variable)
+    if len(pair) != 2 or not all(isinstance(part, str) for part in pair):
         raise ValueError(f"{variable!r}: write a name, or (name, name in the file)")
-    return variable[1], variable[0]
+    return pair[1], pair[0]
 
 
 def _iso(timestamp: int) -> str:
