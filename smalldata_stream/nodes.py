@@ -34,11 +34,31 @@ class PerEventNode(Node):
             for field, spec in prepared.outputs.items()
         }
         self.outputs = {p: prepared.outputs[field] for p, field in self.fields.items()}
-        if prepared.chained is not None:
+        # Not paths of the file: a word may take them, nobody writes them.
+        self.inner = {f"{path}:{field}": field for field in prepared.inner}
+        if isinstance(prepared.chained, str):
+            self.value = self._field(prepared.chained)
+        elif prepared.chained is not None:
             self.value = (path, prepared.chained[0])
         elif len(self.outputs) == 1:
             ((only, spec),) = self.outputs.items()
             self.value = (only, spec)
+
+    def _field(self, field: str) -> tuple[str, Spec]:
+        """Key in the record, and spec, of a field."""
+        specs = {**self.prepared.inner, **self.prepared.outputs}
+        keys = {f: key for key, f in {**self.inner, **self.fields}.items()}
+        return keys[field], specs[field]
+
+    def __getitem__(self, field: str) -> Node:
+        """One of the results; of names with several parts the last is enough."""
+        known = [*self.prepared.inner, *self.prepared.outputs]
+        found = [f for f in known if f == field]
+        found = found or [f for f in known if f.rpartition("/")[2] == field]
+        if len(found) != 1:
+            return super().__getitem__(field)
+        key, spec = self._field(found[0])
+        return Chosen(self, below(self.path, field), key, spec)
 
     def work(self, batch: Batch) -> None:
         """Compute over the events that have all inputs; the others have a gap."""
@@ -47,10 +67,11 @@ class PerEventNode(Node):
         values = [column.at(events) for column in inputs]
         timestamps = batch.timestamps[events]
         prepared = self.prepared
-        columns = self.columns(prepared.compute, prepared.outputs, values, timestamps)
-        for path, field in self.fields.items():
+        specs = {**prepared.outputs, **prepared.inner}
+        columns = self.columns(prepared.compute, specs, values, timestamps)
+        for path, field in {**self.fields, **self.inner}.items():
             batch.record.add(path, spread(columns[field], events))
-        if prepared.chained is None or not self.wanted:
+        if not isinstance(prepared.chained, tuple) or not self.wanted:
             return
         spec, cut = prepared.chained
         chained = self.columns(lambda *v: {"": cut(*v)}, {"": spec}, values, timestamps)
@@ -140,13 +161,20 @@ def output_path(path: str, field: str, spec: Spec) -> str:
 
     >>> output_path("cam/ROI_0", "sum", Spec(dtype=np.dtype(float)))
     'cam/ROI_0_sum'
-    >>> output_path("cam/droplet", "x", Spec(dtype=np.dtype(float), kind="ragged"))
+    >>> ragged = Spec(dtype=np.dtype(float), kind="ragged")
+    >>> output_path("cam/droplet", "x", ragged)
     'cam/var_droplet/x'
+    >>> output_path("cam/droplet", "sparse/x", ragged)
+    'cam/var_droplet_sparse/x'
+    >>> output_path("cam/droplet", "sparse/x", Spec(dtype=np.dtype(float), shape=(5,)))
+    'cam/droplet_sparse_x'
     """
     if spec.kind == "ragged":
         group, _, branch = path.partition("/")
-        return f"{group}/var_{branch}/{field}" if field else f"{group}/var_{branch}"
-    return below(path, field) if field else path
+        part, _, last = field.rpartition("/")
+        below_var = f"{group}/var_{branch}" + (f"_{part}" if part else "")
+        return f"{below_var}/{last}" if last else below_var
+    return below(path, field.replace("/", "_")) if field else path
 
 
 class DetectorNode(Node):

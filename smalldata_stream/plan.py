@@ -64,6 +64,9 @@ class Plan:
     def reduce(self, reduction: Reduction, inputs: Sequence[Node], path: str) -> Node:
         """Make the node of a reduction of ``inputs``, and of the others it names."""
         others = getattr(reduction, "others", ())
+        takes = getattr(reduction, "takes", ())
+        if takes and not any(node.absent for node in inputs):
+            inputs = [node[field] for node in inputs for field in takes]
         inputs = [*inputs, *(o if isinstance(o, Node) else self.find(o) for o in others)]
         absent = [node.path for node in inputs if node.absent]
         if absent:

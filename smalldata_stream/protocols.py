@@ -83,6 +83,7 @@ class Spec:
 
     ``shape`` is None where it is known only at the first event. ``mask`` (True = good
     pixel) has the shape of the value and goes with frames and what is cut from them.
+    ``found_in`` is what variable lists (droplets, photons) were found in.
     """
 
     dtype: np.dtype[Any]
@@ -91,6 +92,7 @@ class Spec:
     unit: str = ""
     long_name: str = ""
     mask: Mask | None = None
+    found_in: Spec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +109,11 @@ class PerEvent:
         where some have no result. Never writes into its input; depends on one event at a
         time, so that any cut of the events into batches gives the same bits.
     chained
-        What a reduction chained behind this one works on, and how it is made; None where
-        nothing can be chained.
+        What a reduction chained behind this one works on, and how it is made; or the name
+        of the field that it is. None where nothing can be chained.
+    inner
+        Fields that ``compute`` gives beside ``outputs``, not written: what a reduction
+        that ``takes`` them needs.
     config
         Derived arrays (q values, bin edges, masks) for ``/UserDataCfg``; the parameters
         themselves are added from the dataclass.
@@ -116,7 +121,8 @@ class PerEvent:
 
     outputs: Mapping[str, Spec]
     compute: Callable[..., Mapping[str, Values | Column]]
-    chained: tuple[Spec, Callable[..., Values]] | None = None
+    chained: tuple[Spec, Callable[..., Values]] | str | None = None
+    inner: Mapping[str, Spec] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -207,7 +213,9 @@ class Reduction(Protocol):
     input raises ValueError in ``prepare``; both say what is there and what to write. The
     flow adds graph file and line. One that needs more than what it is chained to has an
     attribute ``others``: paths of the record (``"timestamp"`` is one), given to ``prepare``
-    and to the functions after the first input.
+    and to the functions after the first input. One that needs certain fields of the node
+    it is chained to, and not what is commonly chained, has an attribute ``takes``: their
+    names, in the order in which they are given.
     """
 
     @property

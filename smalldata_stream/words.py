@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
 
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.protocols import Reduction
+from smalldata_stream.reductions.droplet import Droplets
 from smalldata_stream.reductions.plots.histogram import Histogram
 from smalldata_stream.reductions.plots.image import Image
 from smalldata_stream.reductions.plots.line import Line
@@ -101,6 +102,7 @@ class Words:
     roi = word(Roi)
     projection = word(Projection)
     sum = word(Sum)
+    droplets = word(Droplets)
 
     @property
     def plot(self) -> PlotWords:

@@ -100,10 +100,10 @@ class ReductionContract:
         for spec, frames in self.inputs():
             prepared = self.prepared(spec)
             results = prepared.compute(frames)
-            assert list(results) == list(prepared.outputs)
-            for field, declared in prepared.outputs.items():
+            assert list(results) == [*prepared.outputs, *prepared.inner]
+            for field, declared in (dict(prepared.outputs) | dict(prepared.inner)).items():
                 _check_declared(declared, _values(results[field], len(frames)))
-            if prepared.chained is not None:
+            if isinstance(prepared.chained, tuple):
                 declared, make = prepared.chained
                 _check_declared(declared, make(frames))
 
@@ -113,8 +113,8 @@ class ReductionContract:
             prepared = self.prepared(spec)
             none = take(frames, np.zeros(len(frames), bool))
             results = prepared.compute(none)
-            assert list(results) == list(prepared.outputs)
-            for field, declared in prepared.outputs.items():
+            assert list(results) == [*prepared.outputs, *prepared.inner]
+            for field, declared in (dict(prepared.outputs) | dict(prepared.inner)).items():
                 _check_declared(declared, _values(results[field], 0))
 
     def test_results_are_the_expected_ones(self) -> None:
@@ -135,7 +135,7 @@ class ReductionContract:
             given_ = read_only(frames) if isinstance(frames, np.ndarray) else frames
             prepared = self.prepared(spec)
             prepared.compute(given_)
-            if prepared.chained is not None:
+            if isinstance(prepared.chained, tuple):
                 prepared.chained[1](given_)
             assert _stacked(frames).tobytes() == before
 
@@ -170,7 +170,7 @@ class ReductionContract:
 
 
 def _functions(prepared: PerEvent) -> list[Compute]:
-    if prepared.chained is None:
+    if not isinstance(prepared.chained, tuple):
         return [prepared.compute]
     make = prepared.chained[1]
     return [prepared.compute, lambda values: {"chained": make(values)}]

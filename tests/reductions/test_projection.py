@@ -80,7 +80,7 @@ def test_behind_a_roi_the_axes_are_those_of_its_area() -> None:
     roi = Roi("ROI_0", [[1, 2], [0, 4], [2, 7]]).prepare(
         Spec(dtype=frames.dtype, shape=(3, 6, 8))
     )
-    assert roi.chained is not None
+    assert isinstance(roi.chained, tuple)
     spec, make = roi.chained
     data = Projection(axis=0).prepare(spec).compute(make(frames))["data"]
     want = frames[:, 1, :4, 2:7].sum(axis=1, dtype=float)

@@ -152,7 +152,7 @@ def test_any_small_frame(data: st.DataObject) -> None:
         np.testing.assert_allclose(
             np.asarray(results[field])[0], want[field], atol=1e-13 * scale, rtol=1e-12
         )
-    assert prepared.chained is not None
+    assert isinstance(prepared.chained, tuple)
     chained = prepared.chained[1](frame[None])
     np.testing.assert_array_equal(np.asarray(chained)[0], want["area"])
 

@@ -1,0 +1,214 @@
+"""Droplets: groups of neighbouring pixels above a threshold.
+
+A first pass over the frame, in vector instructions, writes one byte for each pixel: above
+which threshold it is. Only from a pixel above the high one a droplet is grown, neighbour
+by neighbour, in that map, so that the rest of the cost is linear in the pixels of the
+droplets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.kernels.compiled import compiled
+
+Array = NDArray[Any]
+
+AROUND = ((-1, 0), (0, -1), (0, 1), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
+"""Neighbours: the first 4 share an edge, the others a corner."""
+
+SEED, BOTH = 2, np.uint64(0x0202020202020202)
+"""In the map: 0 is below, 1 above the low threshold, 2 above the high one, too."""
+
+
+# `else` stands where it need not, because numba then leaves out the other branch.
+@compiled
+def _row_of(pixels: Any, r: int) -> Any:
+    if pixels is None:
+        return None
+    else:  # noqa: RET505
+        return pixels[r]
+
+
+@compiled
+def _at(limit: Any, limits: Any, c: int) -> Any:
+    if limits is None:
+        return limit
+    else:  # noqa: RET505
+        return limits[c]
+
+
+@compiled
+def _is_good(good: Any, c: int) -> Any:
+    if good is None:
+        return True
+    else:  # noqa: RET505
+        return good[c]
+
+
+@compiled
+def _classify(
+    row: Array,
+    good: Any,
+    high: Any,
+    low: Any,
+    highs: Any,
+    lows: Any,
+    top: Any,
+    out: NDArray[np.uint8],
+) -> None:
+    for c in range(row.size):
+        v = row[c]
+        ok = (v <= top) & _is_good(good, c)
+        above = np.uint8((v >= _at(low, lows, c)) & ok)
+        out[c] = np.uint8(above + np.uint8((v >= _at(high, highs, c)) & ok))
+
+
+def map_size(lines: int, rows: int, columns: int) -> int:
+    """Bytes of the map: an empty line around every tile, an empty column between lines."""
+    size = (lines + lines // rows + 1) * (columns + 1) + 1
+    return -(-size // 8) * 8
+
+
+@compiled
+def droplets(
+    frame: Array,
+    rows: int,
+    good: NDArray[np.bool_] | None,
+    high: Any,
+    low: Any,
+    highs: Array | None,
+    lows: Array | None,
+    top: Any,
+    neighbours: int,
+    level: NDArray[np.uint8],
+    line: NDArray[np.int32],
+    pixel: NDArray[np.int32],
+    adu: NDArray[np.float64],
+    row: NDArray[np.float64],
+    column: NDArray[np.float64],
+    npix: NDArray[np.int32],
+    tile: NDArray[np.int32],
+) -> tuple[int, int]:
+    """Find the droplets of one frame; returns their number and that of their pixels.
+
+    A pixel belongs to a droplet if it is at or above the low threshold and it, or one of
+    its neighbours, is at or above the high one. Droplets are the connected groups of such
+    pixels, in the order of their first pixel above the high threshold, row by row.
+
+    Parameters
+    ----------
+    frame
+        ``(lines, columns)``, C-contiguous: the rows of all tiles one below the other.
+    rows
+        Rows of a tile; droplets do not reach from one tile into the next.
+    good
+        As ``frame``, True = good pixel; None when all are. Bad pixels and NaN are in no
+        droplet.
+    high, low
+        Thresholds, low <= high.
+    highs, lows
+        As ``frame``: thresholds for each pixel instead; else None.
+    top
+        Pixels above it are bad: saturated, or infinite.
+    neighbours
+        4, or 8 with those that share a corner.
+    level
+        The map, ``(map_size,)``, 0 outside the pixels of the tiles.
+    line
+        Room for the line of each pixel that is found.
+    pixel
+        Out, the numbers of the pixels in the flattened frame, droplet by droplet.
+    adu, row, column, npix, tile
+        Out: sum of the droplet, centre of mass in its tile, number of pixels, and tile.
+        All these have room for as many as there are pixels.
+
+    Notes
+    -----
+    Sums are in float64, over the pixels in the order in which they are found, which
+    depends on the droplet alone.
+
+    >>> frame = np.array([[0, 9, 4, 0, 0], [0, 0, 3, 0, 7]], np.float32)
+    >>> adu, row, column = np.empty((3, frame.size))
+    >>> line, pixel, npix, tile = np.empty((4, frame.size), np.int32)
+    >>> level = np.zeros(map_size(2, 2, 5), np.uint8)
+    >>> droplets(frame, 2, None, np.float32(5), np.float32(3), None, None, np.float32(1e9),
+    ...          4, level, line, pixel, adu, row, column, npix, tile)
+    (2, 3)
+    >>> adu[:2].tolist(), npix[:2].tolist(), pixel[:3].tolist()
+    ([13.0, 7.0], [2, 1], [1, 2, 9])
+    """
+    lines, columns = frame.shape
+    stride = columns + 1
+    step_map, step_pixel, step_line = np.empty((3, 8), np.int64)
+    for k in range(8):
+        step_line[k] = AROUND[k][0]
+        step_map[k] = AROUND[k][0] * stride + AROUND[k][1]
+        step_pixel[k] = AROUND[k][0] * columns + AROUND[k][1]
+    for r in range(lines):
+        at = (r + r // rows + 1) * stride + 1
+        _classify(
+            frame[r],
+            _row_of(good, r),
+            high,
+            low,
+            _row_of(highs, r),
+            _row_of(lows, r),
+            top,
+            level[at : at + columns],
+        )
+    values = frame.reshape(-1)
+    words = level.view(np.uint64)
+    found, filled = 0, 0
+    for word in range(words.size):
+        if not words[word] & BOTH:
+            continue
+        for first in range(8 * word, 8 * word + 8):
+            if level[first] != SEED:
+                continue
+            mapped = first // stride - 1
+            t = mapped // (rows + 1)
+            r0, c0 = mapped - t, first % stride - 1
+            shift = (t + 1) * stride + 1
+            total, by_row, by_column = 0.0, 0.0, 0.0
+            begin, head = filled, filled
+            level[first] = 0
+            pixel[filled], line[filled] = r0 * columns + c0, r0
+            filled += 1
+            # The one that is looked at: whether it is a seed is told by its value.
+            while head < filled:
+                p, r = int(pixel[head]), int(line[head])
+                head += 1
+                v = values[p]
+                c = p - r * columns
+                x = np.float64(v)
+                total += x
+                by_row += x * (r - r0)
+                by_column += x * (c - c0)
+                is_seed = v >= _at(high, _row_of(highs, r), c)
+                m = p + r + shift
+                for k in range(neighbours):
+                    n = m + step_map[k]
+                    above = level[n]
+                    if above == 0:
+                        continue
+                    taken = is_seed or above == SEED
+                    if not taken:
+                        # Seeds that were found already will find it themselves.
+                        for j in range(neighbours):
+                            taken |= level[n + step_map[j]] == SEED
+                    if taken:
+                        level[n] = 0
+                        pixel[filled] = p + step_pixel[k]
+                        line[filled] = r + step_line[k]
+                        filled += 1
+            adu[found] = total
+            row[found] = (r0 - t * rows) + by_row / total
+            column[found] = c0 + by_column / total
+            npix[found] = filled - begin
+            tile[found] = t
+            found += 1
+    return found, filled
