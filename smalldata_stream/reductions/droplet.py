@@ -239,7 +239,14 @@ def _compute(
                 npix,
                 tile,
             )
-            lists = (adu[:n], row[:n], column[:n], npix[:n], tile[:n], pixel[:m])
+            lists: tuple[Array, ...] = (
+                adu[:n],
+                row[:n],
+                column[:n],
+                npix[:n],
+                tile[:n],
+                pixel[:m],
+            )
             keep = (adu[:n] >= f.least) & (adu[:n] <= f.most)
             if not keep.all():
                 of_pixel = np.repeat(keep, npix[:n])
