@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.batch import Array, Column, Frames, Mask, Ragged, Signal, Status, take
+from smalldata_stream.batch import (
+    STRING,
+    Array,
+    Column,
+    Frames,
+    Mask,
+    Ragged,
+    Signal,
+    Status,
+    take,
+)
 from smalldata_stream.xtc2.columns import Piece
 from smalldata_stream.xtc2.recipes import Place, Recipe
 from smalldata_stream.xtc2.stack import stack_segments
@@ -135,7 +145,9 @@ def nothing(recipe: Recipe, shape: tuple[int, ...] | None) -> Piece:
         return []
     if info.variable:
         return Ragged.of([], info.dtype)
-    return np.empty((0, *(shape if shape is not None else (0,) * info.rank)), info.dtype)
+    if shape is None:
+        shape = () if info.dtype == STRING else (0,) * info.rank  # a text is one value
+    return np.empty((0, *shape), info.dtype)
 
 
 def derive(recipe: Recipe, inputs: Sequence[Column]) -> Column:

@@ -94,6 +94,21 @@ def test_steps_and_slow_values(tmp_path: Path) -> None:
     assert slow == [None] * 2 + [i / 3 for i in (2, 7, 12, 17) for _ in range(5)] + [22 / 3]
 
 
+def test_text_of_segments_of_which_one_never_comes(tmp_path: Path) -> None:
+    blocks = [
+        w.Block(0x200 + s, "pv", "pv", "raw", (2, 0, 0), {"name": (w.CHARSTR, 1)}, s)
+        for s in range(2)
+    ]
+    data = [w.configure([w.RUNINFO, *blocks]), w.begin_run("tstx00417", 1)]
+    part = w.shapes_data(blocks[0], {"name": "one"})
+    data += [w.dgram(10 + i, w.L1_ACCEPT, [part]) for i in range(3)]
+    run = one_run(FilesSource.from_files([w.write_stream(tmp_path, data)]))
+    (batch,) = run.batches([Signal("pv", "raw", "name")], BatchLimits())
+    (column,) = batch.columns.values()
+    assert not column.mask.any()
+    assert batch.status["pv"].tolist() == [Status.MISSING] * 3
+
+
 def test_segments_in_two_streams(tmp_path: Path) -> None:
     exp, number = samples.several_streams(tmp_path)
     run = one_run(FilesSource.from_run(exp, number, tmp_path))
