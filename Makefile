@@ -18,7 +18,7 @@ export UV_SYSTEM_CERTS := 1
 # An environment that is active in the calling shell is none of ours.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
-.PHONY: help env demo demo-live test check fmt lint types imports bench constraints clean
+.PHONY: help env demo demo-live test check fmt lint types imports bench docs constraints clean
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z-]+:.* ## / { split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2 }' Makefile
@@ -55,6 +55,9 @@ bench: $(READY) ## every benchmark, with figures on the screen
 	  printf '\n%s\n' "$$file"
 	  $(BIN)/python "$$file"
 	done
+
+docs: $(READY) ## write the pages that are made from the code
+	@$(BIN)/python -m smalldata_stream.detectors_page docs/detectors.md
 
 constraints: $(READY) ## newest versions of everything into constraints.txt
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

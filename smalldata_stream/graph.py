@@ -19,20 +19,19 @@ from smalldata_stream.detectors.area import (
     as_far_as_possible,
 )
 from smalldata_stream.detectors.epics_archiver import LCLS, EpicsArchiver, Variable
-from smalldata_stream.detectors.light_status import LightStatus
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Node
 from smalldata_stream.function import Function
+from smalldata_stream.graph_defaults import WithDefaults
 from smalldata_stream.located import located
-from smalldata_stream.nodes import DetectorNode, field_spec
-from smalldata_stream.plan import Plan
+from smalldata_stream.nodes import DetectorNode, cheapest, field_spec
 from smalldata_stream.run import RunInfo
 from smalldata_stream.words import load_foreign_words
 
 FindConstants = Callable[[str], Constants | None]
 
 
-class Graph:
+class Graph(WithDefaults):
     """The graph of one run while it is written down.
 
     Parameters
@@ -45,10 +44,8 @@ class Graph:
 
     def __init__(self, run: RunInfo, constants: FindConstants = lambda detector: None):
         load_foreign_words()
-        self.run = run
-        self.plan = Plan()
+        super().__init__(run)
         self._find_constants = constants
-        self._detectors: dict[str, DetectorNode] = {}
         self._named: set[str] = set()
         self.constants: dict[str, Constants] = {}
 
@@ -103,17 +100,14 @@ class Graph:
         node = self._reading(name)
         frame_field = self._frame_field(node, frames)
         self._write(node, fields)
+        self.plan.claim(node)
         if not node.read:  # for /damage something of the detector has to be read
-            node.want(next(node.info.signals()))
+            node.want(cheapest(node.info))
         if frame_field is not None:
             node.make_frames(
                 partial(self._calibrate, node, frame_field, calibration, constants, mask)
             )
         return node
-
-    def epics(self, *names: str) -> Node:
-        """EPICS variables, all or those named, at the value they had in each event."""
-        return self.detector("epics", fields=names or None)
 
     def epics_archiver(
         self, variables: Sequence[Variable], *, url: str = LCLS, patience_s: float = 10.0
@@ -123,35 +117,6 @@ class Graph:
             raise GraphError("epics_archiver is written twice; write one list")
         archiver = EpicsArchiver(variables=variables, url=url, patience_s=patience_s)
         self.plan.afterwards.append(archiver)
-
-    def scan(self) -> Node:
-        """The variables of the scan, and ``varStep``, which counts its steps from 0."""
-        node = self.detector("scan")
-        assert isinstance(node, DetectorNode)
-        node.count_steps()
-        return node
-
-    def light_status(
-        self,
-        *,
-        xray_required: Sequence[int] = (),
-        xray_excluded: Sequence[int] = (),
-        laser_required: Sequence[int] = (),
-        laser_excluded: Sequence[int] = (),
-        timing: str = "timing",
-    ) -> Node:
-        """``lightStatus/xray`` and ``/laser`` from the event codes; see `LightStatus`."""
-        if timing not in self.run.detectors:
-            hint = did_you_mean(timing, self.run.detectors)
-            raise GraphError(f"light_status needs the detector {timing!r}; {hint}")
-        status = LightStatus(
-            xray_required=tuple(xray_required),
-            xray_excluded=tuple(xray_excluded),
-            laser_required=tuple(laser_required),
-            laser_excluded=tuple(laser_excluded),
-        )
-        codes = self._reading(timing)["eventcodes"]
-        return self.plan.reduce(status, [codes], "lightStatus")
 
     # ------------------------------------------------------------ functions and filters
 
@@ -196,11 +161,6 @@ class Graph:
             self.plan.keeps.append((chosen.key()[0], why))
 
     # ------------------------------------------------------------------------ inside
-
-    def _reading(self, name: str) -> DetectorNode:
-        if name not in self._detectors:
-            self._detectors[name] = DetectorNode(self.plan, self.run.detectors[name])
-        return self._detectors[name]
 
     def _write(self, node: DetectorNode, fields: Sequence[str] | None) -> None:
         if fields is not None:

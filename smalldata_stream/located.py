@@ -18,7 +18,9 @@ def located(error: BaseException, file: Path | None) -> GraphError:
     """
     frames = traceback.extract_tb(error.__traceback__)
     inside = [f for f in frames if file is not None and Path(f.filename) == file]
-    outside = [f for f in frames if HERE not in Path(f.filename).parents]
+    # The __init__ of a dataclass is in no file: "<string>".
+    written = [f for f in frames if not f.filename.startswith("<")]
+    outside = [f for f in written if HERE not in Path(f.filename).parents]
     known = isinstance(error, SmalldataError | ValueError)
     what = str(error) if known else f"{type(error).__name__}: {error}"
     if isinstance(error, GraphError):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.batch import STRING, Batch, Column, Signal, Status, Values, take
+from smalldata_stream.batch import Batch, Column, Signal, Status, Values, take
 from smalldata_stream.columns import common_events, spread, truth
-from smalldata_stream.detectors.units import unit_of
+from smalldata_stream.detectors.fields import spec_of
+from smalldata_stream.detectors.units import known_of
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Chosen, Node, below
 from smalldata_stream.protocols import Accumulated, PerEvent, Plot, Result, Spec
@@ -190,7 +191,6 @@ class DetectorNode(Node):
         self.read: dict[Signal, None] = {}
         self.frames: tuple[Signal, PerEvent] | None = None
         self._make_frames: Callable[[], None] | None = None
-        self.steps_path = ""
         self.outputs[f"damage/{info.name}"] = Spec(
             dtype=np.dtype(bool), long_name=f"1 where {info.name} is there and undamaged"
         )
@@ -216,13 +216,6 @@ class DetectorNode(Node):
         self.want(signal)
         self.frames = (signal, prepared)
         self.value = (self.info.name, prepared.outputs[name])
-
-    def count_steps(self) -> None:
-        """Write ``varStep``, the number of the step of each event, from 0."""
-        self.steps_path = f"{self.info.name}/varStep"
-        self.outputs[self.steps_path] = Spec(
-            dtype=np.dtype(np.int32), long_name="number of the scan step, from 0"
-        )
 
     def field_path(self, signal: Signal) -> str:
         """Output path of a field: ``<detector>/<field>``, with the algorithm if needed."""
@@ -252,7 +245,10 @@ class DetectorNode(Node):
 
     def __getitem__(self, field: str) -> Node:
         """One field, to chain words behind it or to give it to a function."""
-        signal = self.signal(field)
+        return self.choose(self.signal(field))
+
+    def choose(self, signal: Signal) -> Node:
+        """One signal, to chain words behind it."""
         self.want(signal)
         spec = field_spec(self.info, signal[1:])
         return Chosen(self, f"{self.info.name}/{signal.field}", str(signal), spec)
@@ -278,9 +274,6 @@ class DetectorNode(Node):
         if self.info.name in batch.status:
             good = batch.status[self.info.name] == Status.OK
             batch.record.add(f"damage/{self.info.name}", Column(good))
-        if self.steps_path:
-            in_step = batch.steps >= 0
-            batch.record.add(self.steps_path, Column(batch.steps[in_step], in_step))
         if self.frames is None or not self.wanted:
             return
         signal, prepared = self.frames
@@ -293,15 +286,14 @@ class DetectorNode(Node):
 
 def field_spec(info: DetectorInfo, key: tuple[str, str]) -> Spec:
     """What a field of a detector puts out for one event; ``key`` is (algorithm, field)."""
-    field = info.fields[key]
-    kind = "ragged" if field.variable else "frames" if field.frame else "dense"
-    shape: tuple[int, ...] | None = field.shape
-    if shape is None and (field.rank == 0 or field.dtype == STRING):
-        shape = ()
-    return Spec(
-        dtype=field.dtype,
-        shape=() if field.variable else shape,
-        kind=kind,  # type: ignore[arg-type]  # one of the three literals
-        unit=field.unit or unit_of(info.type, key[1]),
-        long_name=field.long_name,
-    )
+    return spec_of(info.fields[key], known_of(info.type, key[1]))
+
+
+def cheapest(info: DetectorInfo) -> Signal:
+    """The signal that costs least to read, to know whether a detector is there."""
+
+    def cost(signal: Signal) -> tuple[bool, bool, int]:
+        one = info.fields[signal[1:]]
+        return one.frame, one.variable, one.rank
+
+    return min(info.signals(), key=cost)

@@ -58,6 +58,9 @@ class Plan:
         for node in self.nodes:
             if path in node.outputs:
                 return Chosen(node, path, path, node.outputs[path])
+        for node in self.nodes:
+            if node.absent and path.startswith(f"{node.path}/"):
+                return Absent(self, path)
         known = did_you_mean(path, self.outputs())
         raise GraphError(f"nothing before this line puts out {path!r}; {known}")
 

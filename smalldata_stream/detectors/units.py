@@ -1,50 +1,50 @@
-"""Units of what the DAQ records; the data themselves do not say them.
+"""What is known of the fields that the DAQ records; the data do not say their units.
 
-The units of beam-line data are those of the LCLS documentation of the BLD types.
+Each is written down with the default detector that it belongs to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-_EBEAM = {
-    "ebeamCharge": "nC",
-    "ebeamL3Energy": "MeV",
-    "ebeamPkCurrBC1": "A",
-    "ebeamPkCurrBC2": "A",
-    "ebeamEnergyBC1": "mm",  # a beam position in the bunch compressor, related to energy
-    "ebeamEnergyBC2": "mm",
-    "ebeamXTCAVAmpl": "MV",
-    "ebeamXTCAVPhase": "deg",
-    "ebeamPhotonEnergy": "eV",
-    **dict.fromkeys(("ebeamLTUPosX", "ebeamLTUPosY", "ebeamUndPosX", "ebeamUndPosY"), "mm"),
-    **dict.fromkeys(
-        ("ebeamLUTAngX", "ebeamLTUAngY", "ebeamUndAngX", "ebeamUndAngY"), "mrad"
-    ),
-    **dict.fromkeys(("ebeamLTU250", "ebeamLTU450"), "mm"),
+from smalldata_stream.detectors.bmmon import Bmmon
+from smalldata_stream.detectors.ebeam import Ebeam
+from smalldata_stream.detectors.encoder import Encoder
+from smalldata_stream.detectors.feespec import FeeSpec
+from smalldata_stream.detectors.fields import Output, Outputs, output_of
+from smalldata_stream.detectors.gas_detector import GasDetector
+from smalldata_stream.detectors.gmd import Gmd
+from smalldata_stream.detectors.phase_cavity import PhaseCavity
+from smalldata_stream.detectors.scan import Scan
+from smalldata_stream.detectors.timetool import TimeTool
+from smalldata_stream.detectors.timing import Timing
+from smalldata_stream.detectors.wave8 import Wave8
+from smalldata_stream.detectors.xgmd import Xgmd
+
+KNOWN: Mapping[str, Outputs] = {
+    "bmmon": Bmmon.OUTPUTS,
+    "ebeam": Ebeam.OUTPUTS,
+    "ebeamh": Ebeam.OUTPUTS,
+    "encoder": Encoder.OUTPUTS,
+    "feespec": FeeSpec.OUTPUTS,
+    "gasdet": GasDetector.OUTPUTS,
+    "gmd": Gmd.OUTPUTS,
+    "opal": TimeTool.OUTPUTS,
+    "pcav": PhaseCavity.OUTPUTS,
+    "pcavh": PhaseCavity.OUTPUTS,
+    "piranha4": TimeTool.OUTPUTS,
+    "scan": Scan.OUTPUTS,
+    "ts": Timing.OUTPUTS,
+    "wave8": Wave8.OUTPUTS,
+    "xgmd": Xgmd.OUTPUTS,
 }
-
-UNITS: Mapping[str, Mapping[str, str]] = {
-    "ebeam": _EBEAM,
-    "gmd": {"energy": "mJ", "xpos": "mm", "ypos": "mm", "millijoulesperpulse": "mJ"},
-    "xgmd": {"energy": "mJ", "xpos": "mm", "ypos": "mm", "millijoulesperpulse": "mJ"},
-    "gasdet": {f"f{n}ENRC": "mJ" for n in (11, 12, 21, 22, 63, 64)},
-    "pcav": {"fitTime1": "ps", "fitTime2": "ps", "charge1": "pC", "charge2": "pC"},
-    "bmmon": {
-        "totalIntensityJoules": "J",
-        "xPositionMeters": "m",
-        "yPositionMeters": "m",
-    },
-    "opal": {"fltpos": "pixel", "fltposfwhm": "pixel", "fltpos_ps": "ps"},
-    "scan": {"lxt": "s"},
-}
-"""Unit by type of detector and field."""
+"""What is known of the fields of the data, by type of detector."""
 
 
-def unit_of(detector_type: str, field: str) -> str:
-    """The unit of a field; empty where it has none or it is not known.
+def known_of(detector_type: str, field: str) -> Output | None:
+    """What is known of a field; None where nothing is.
 
-    >>> unit_of("gmd", "energy"), unit_of("gmd", "flag")
-    ('mJ', '')
+    >>> known_of("gmd", "energy").unit
+    'mJ'
     """
-    return UNITS.get(detector_type, {}).get(field, "")
+    return output_of(KNOWN.get(detector_type, {}), field)

@@ -1,0 +1,98 @@
+"""Nodes of default detectors: columns of the data handed on, or computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from smalldata_stream.batch import Batch, Column, Signal
+from smalldata_stream.columns import common_events, spread
+from smalldata_stream.detectors.default import STEP, Part, Reading
+from smalldata_stream.flow import Node, below
+from smalldata_stream.nodes import DetectorNode, TotalNode
+from smalldata_stream.reductions.first import First
+
+if TYPE_CHECKING:
+    from smalldata_stream.plan import Plan
+
+
+class DefaultNode(Node):
+    """Puts out what a default detector makes of the detectors that it reads.
+
+    ``readers`` are their nodes. With ``alias``, the damage of the one detector that is read
+    is written under the name of the group, too.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        readers: Sequence[DetectorNode],
+        group: str,
+        reading: Reading,
+        *,
+        alias: bool,
+    ):
+        super().__init__(plan, [*readers] or [plan.source], group)
+        self.parts = reading.parts
+        self.outputs = {
+            below(group, field): spec
+            for part in reading.parts
+            for field, spec in part.outputs.items()
+        }
+        for part in reading.parts:
+            for signal in part.inputs:
+                if signal != STEP:
+                    _reader_of(readers, signal).want(signal)
+        self.damage_of = ""
+        if alias and len(readers) == 1:
+            self.damage_of = f"damage/{readers[0].info.name}"
+            self.outputs[f"damage/{group}"] = readers[0].outputs[self.damage_of]
+        if len(self.outputs) - bool(self.damage_of) == 1:
+            path, spec = next(iter(self.outputs.items()))
+            self.value = (path, spec)
+
+    def work(self, batch: Batch) -> None:
+        """Hand on, or compute over the events that have all inputs of a part."""
+        for part in self.parts:
+            inputs = [_column(batch, signal) for signal in part.inputs]
+            if part.compute is None:
+                (field,) = part.outputs
+                batch.record.add(below(self.path, field), inputs[0])
+            else:
+                self._compute(batch, part, inputs)
+        if self.damage_of and self.damage_of in batch.record:
+            damage = batch.record[self.damage_of]
+            batch.record.add(f"damage/{self.path}", damage)
+
+    def _compute(self, batch: Batch, part: Part, inputs: Sequence[Column]) -> None:
+        assert part.compute is not None
+        events = common_events(inputs)
+        values = [column.at(events) for column in inputs]
+        timestamps = batch.timestamps[events]
+        columns = self.columns(part.compute, part.outputs, values, timestamps)
+        for field, column in columns.items():
+            batch.record.add(below(self.path, field), spread(column, events))
+
+
+class OnceNode(TotalNode):
+    """Puts out one value for the run: that of the first event that has one."""
+
+    def __init__(self, plan: Plan, inputs: Sequence[Node], path: str, first: First):
+        prepared = first.prepare(*(node.key()[1] for node in inputs))
+        super().__init__(plan, inputs, path, prepared)
+        ((field, spec),) = prepared.outputs.items()
+        self.fields, self.totals = {path: field}, {path: spec}
+
+
+def _reader_of(readers: Sequence[DetectorNode], signal: Signal) -> DetectorNode:
+    (found,) = (reader for reader in readers if reader.info.name == signal.detector)
+    return found
+
+
+def _column(batch: Batch, signal: Signal) -> Column:
+    if signal == STEP:
+        in_step = batch.steps >= 0
+        return Column(batch.steps[in_step].astype(np.int32), in_step)
+    return batch.record[str(signal)]

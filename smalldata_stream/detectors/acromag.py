@@ -1,0 +1,109 @@
+"""Analog inputs (acromag): slow voltages of sixteen channels, read for each event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smalldata_stream.batch import Values
+from smalldata_stream.detectors.default import (
+    Names,
+    NotInRun,
+    OneDetector,
+    Part,
+    Reading,
+    field_of,
+    find,
+    scalar,
+)
+from smalldata_stream.detectors.fields import Output, Outputs
+from smalldata_stream.run import RunInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Acromag(OneDetector):
+    """One output per channel: volts * scale + offset.
+
+    Parameters
+    ----------
+    names
+        Of the channels by number; the others are ``ch00``, ``ch01`` ...
+    scale, offset
+        Of the channels by number; 1 and 0 where not given.
+    unit
+        Of what comes out, by number; V where not given.
+
+    Raises
+    ------
+    ValueError
+        If two channels have one name; if a channel is named that the data do not have.
+
+    >>> Acromag("XPP-AIN-01", names={2: "diode"}, scale={2: -0.5}).group
+    'ai'
+    """
+
+    OUTPUTS: ClassVar[Outputs] = {
+        "ch*": Output("voltage of a channel, scaled", "V"),
+        "*": Output("a channel under the name given to it", "V"),
+    }
+
+    detector: Names = "ai"
+    _: KW_ONLY
+    names: Mapping[int, str] | Sequence[str] = ()
+    scale: Mapping[int, float] | Sequence[float] = ()
+    offset: Mapping[int, float] | Sequence[float] = ()
+    unit: Mapping[int, str] | Sequence[str] = ()
+
+    @property
+    def group(self) -> str:
+        """The HDF5 group of its outputs."""
+        return self.name or "ai"
+
+    def read(self, run: RunInfo) -> Reading:
+        """As many channels as the data have."""
+        info = find(run, self.detector)
+        signal, one = field_of(info, ("channelVoltages", "voltages", "channels", "value"))
+        if one.shape is None or len(one.shape) != 1:
+            raise NotInRun(f"{info.name}: {signal.field} is {one.shape}, not (channels,)")
+        (channels,) = one.shape
+        given = by_number(self.names), by_number(self.scale), by_number(self.offset)
+        beyond = sorted({i for numbers in given for i in numbers if i >= channels})
+        if beyond:
+            raise ValueError(f"{info.name} has the channels 0 to {channels - 1}: {beyond}?")
+        names, scales, offsets = given
+        units = by_number(self.unit)
+        outputs = [names.get(i, f"ch{i:02d}") for i in range(channels)]
+        if len(set(outputs)) < channels:
+            raise ValueError(f"names={self.names}: two channels have one name")
+        scale = np.array([scales.get(i, 1.0) for i in range(channels)])
+        offset = np.array([offsets.get(i, 0.0) for i in range(channels)])
+        part = Part(
+            inputs=(signal,),
+            outputs={
+                name: scalar("voltage, scaled", units.get(i, "V"))
+                for i, name in enumerate(outputs)
+            },
+            compute=partial(_scaled, outputs, scale, offset),
+        )
+        config = {
+            "detname": info.name,
+            "channels": np.arange(channels),
+            "names": outputs,
+            "scale": scale,
+            "offset": offset,
+        }
+        return Reading(parts=(part,), config=config)
+
+
+def by_number(given: Mapping[int, Any] | Sequence[Any]) -> Mapping[int, Any]:
+    """What is given by channel: a mapping, or a sequence from channel 0 on."""
+    return dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
+
+
+def _scaled(names: list[str], scale: Any, offset: Any, volts: Any) -> Mapping[str, Values]:
+    values = np.asarray(volts, np.float64) * scale + offset
+    return {name: values[:, i] for i, name in enumerate(names)}
