@@ -23,9 +23,9 @@ HEAD = """\
 What a scientist gets of a run without writing a line. In a graph,
 
 ```python
-g.defaults("xpp")                          # the list of a hutch, graphs/xpp.py
-g.ipm("XPP-SB2-BMMON", name="ipm2")        # one by one
-g.gmd()["energy"].plot.histogram([0, 2])   # words chain behind each output
+g.defaults("xpp")  # the list of a hutch, graphs/xpp.py
+g.ipm("XPP-SB2-BMMON", name="ipm2")  # one by one
+g.gmd()["energy"].plot.strip()  # words chain behind each output
 ```
 
 `g.defaults(...)` takes names of hutches, paths of files with a list `DEFAULTS`, and
