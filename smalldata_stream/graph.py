@@ -21,7 +21,7 @@ from smalldata_stream.detectors.area import (
 from smalldata_stream.detectors.epics_archiver import LCLS, EpicsArchiver, Variable
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Node
-from smalldata_stream.function import Function
+from smalldata_stream.function import Function, Outputs
 from smalldata_stream.graph_defaults import WithDefaults
 from smalldata_stream.located import located
 from smalldata_stream.nodes import DetectorNode, cheapest, field_spec
@@ -128,12 +128,14 @@ class Graph(WithDefaults):
         dtype: Any = "float64",
         shape: tuple[int, ...] = (),
         unit: str = "",
+        outputs: Outputs | None = None,
         vectorized: bool = False,
     ) -> Node:
         """A plain function of named inputs as a node, written to ``name``.
 
         ``inputs`` are nodes or output paths (``"gmd/energy"``); an event in which one of
-        them is missing is a gap. See `Function` for what the function gets and returns.
+        them is missing is a gap. ``outputs`` declares several results, written to
+        ``<name>_<output>``. See `Function` for what the function gets and returns.
         """
         if not inputs:
             raise GraphError(f"the function {name!r} needs at least one input")
@@ -146,6 +148,7 @@ class Graph(WithDefaults):
             dtype=dtype,
             shape=shape,
             unit=unit,
+            outputs=outputs,
             vectorized=vectorized,
         )
         return self.plan.reduce(reduction, nodes, name)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.protocols import Reduction
 from smalldata_stream.reductions.droplet import Droplets
+from smalldata_stream.reductions.full import Full
+from smalldata_stream.reductions.lineout import Lineout
 from smalldata_stream.reductions.plots.histogram import Histogram
 from smalldata_stream.reductions.plots.image import Image
 from smalldata_stream.reductions.plots.line import Line
@@ -25,7 +27,9 @@ from smalldata_stream.reductions.plots.scan import Scan
 from smalldata_stream.reductions.plots.scatter import Scatter
 from smalldata_stream.reductions.plots.strip import Strip
 from smalldata_stream.reductions.projection import Projection
+from smalldata_stream.reductions.rebin import Rebin
 from smalldata_stream.reductions.roi import Roi
+from smalldata_stream.reductions.spectrum import Spectrum
 from smalldata_stream.reductions.sum import Sum
 
 if TYPE_CHECKING:
@@ -100,7 +104,11 @@ class Words:
     """Every word that can be chained behind a node."""
 
     roi = word(Roi)
+    full = word(Full)
     projection = word(Projection)
+    lineout = word(Lineout)
+    rebin = word(Rebin)
+    spectrum = word(Spectrum)
     sum = word(Sum)
     droplets = word(Droplets)
 
