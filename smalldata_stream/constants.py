@@ -9,6 +9,8 @@ The file is HDF5, one group per detector, one dataset per constant::
     /<detector>/pixel_rms        ADU
     /<detector>/pixel_status     0 = good, else bits that say what is wrong
     /<detector>/pixel_mask       true = good pixel
+    /<detector>/pixel_x, pixel_y, pixel_z     centres of the pixels, um
+    /<detector>/image_row, image_column       where they are in the assembled image
     /<detector>/geometry         text, psana's geometry format
 
 Every array has the attribute ``unit``; what a detector has not is not there. Names, shapes
@@ -18,8 +20,8 @@ and signs are psana's: calibrated = (raw - pedestals - pixel_offset) / pixel_gai
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,16 @@ UNITS = {
     "pixel_rms": "ADU",
     "pixel_status": "",
     "pixel_mask": "",
+    "pixel_x": "um",
+    "pixel_y": "um",
+    "pixel_z": "um",
+    "image_row": "",
+    "image_column": "",
 }
 """The arrays of `Constants` and their units."""
+
+OF_PIXELS = ("pixel_mask", "pixel_x", "pixel_y", "pixel_z", "image_row", "image_column")
+"""Those that have the frame's shape, also where others have gain modes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,9 +55,10 @@ class Constants:
     """Calibration constants of one detector, those that it has.
 
     Arrays have psana's shapes: ``(gain modes, segments, rows, columns)`` where a pixel
-    switches its gain, else the frame's; ``pixel_mask`` may also have the frame's shape
-    beside constants with gain modes. ``pixel_gain`` is in ADU per keV. ``source`` says
-    where they come from.
+    switches its gain, else the frame's; `OF_PIXELS` have the frame's shape also beside
+    constants with gain modes. ``pixel_gain`` is in ADU per keV. Positions are psana's: x
+    along the rows of the image, downwards, y along its columns. ``source`` says where the
+    constants come from.
 
     Raises
     ------
@@ -66,6 +77,11 @@ class Constants:
     pixel_rms: Array | None = None
     pixel_status: Array | None = None
     pixel_mask: Mask | None = None
+    pixel_x: Array | None = None
+    pixel_y: Array | None = None
+    pixel_z: Array | None = None
+    image_row: Array | None = None
+    image_column: Array | None = None
     geometry: str | None = None
     source: str = ""
 
@@ -73,14 +89,15 @@ class Constants:
         for name, array in self.arrays().items():
             object.__setattr__(self, name, read_only(np.asarray(array)))
         arrays = self.arrays()
-        mask = arrays.pop("pixel_mask", None)
+        of_pixels = {arrays.pop(name).shape for name in OF_PIXELS if name in arrays}
+        mask = self.pixel_mask
         if mask is not None and mask.dtype != bool:
             raise ConstantsError(
                 f"{self.detector}: pixel_mask is {mask.dtype}; it must be bool, True = good"
             )
         shapes = {array.shape for array in arrays.values()}
         fits = {shape[cut:] for shape in shapes for cut in (0, 1)}
-        if len(shapes) > 1 or (mask is not None and shapes and mask.shape not in fits):
+        if len(shapes) > 1 or (shapes and not of_pixels <= fits):
             listed = {name: array.shape for name, array in self.arrays().items()}
             raise ConstantsError(f"{self.detector}: shapes do not fit each other: {listed}")
 
@@ -88,6 +105,24 @@ class Constants:
         """The arrays that the detector has, by name."""
         every = {name: getattr(self, name) for name in UNITS}
         return {name: array for name, array in every.items() if array is not None}
+
+    def of_segments(self, segments: Sequence[int]) -> Constants:
+        """Those of these segments alone, where the constants have them and others.
+
+        >>> constants = Constants(detector="jf", pedestals=np.arange(8.0).reshape(8, 1, 1))
+        >>> constants.of_segments((2, 5)).pedestals.tolist()
+        [[[2.0]], [[5.0]]]
+        """
+        # Three axes of one segment are gain modes, rows and columns.
+        fewest = 3 if len(segments) > 1 else 4
+        chosen = list(segments)
+        cut: dict[str, Any] = {
+            name: np.take(array, chosen, axis=-3)
+            for name, array in self.arrays().items()
+            if array.ndim >= (3 if name in OF_PIXELS else fewest)
+            and array.shape[-3] > max(len(chosen), *chosen)
+        }
+        return replace(self, **cut)
 
     @property
     def digest(self) -> str:

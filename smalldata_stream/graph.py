@@ -12,13 +12,11 @@ from typing import Any
 
 from smalldata_stream.batch import STRING, Array
 from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.area import (
-    FRAME_FIELDS,
-    Calibration,
-    Kind,
-    as_far_as_possible,
-)
+from smalldata_stream.detectors.area import FRAME_FIELDS, Calibration
+from smalldata_stream.detectors.common_mode import Choice
 from smalldata_stream.detectors.epics_archiver import LCLS, EpicsArchiver, Variable
+from smalldata_stream.detectors.family import Kind
+from smalldata_stream.detectors.masks import NO_MASKING, Masking
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Node
 from smalldata_stream.function import Function, Outputs
@@ -58,8 +56,11 @@ class Graph(WithDefaults):
         fields: Sequence[str] | None = None,
         frames: str | None = None,
         calibration: Kind | None = None,
+        common_mode: Choice | None = None,
+        local_gain: float | Array | None = None,
         constants: Constants | None = None,
         mask: Array | None = None,
+        masking: Masking = NO_MASKING,
         optional: bool = False,
     ) -> Node:
         """A detector: its fields are written, its frames are there to chain words to.
@@ -74,13 +75,21 @@ class Graph(WithDefaults):
             The field whose frames words work on, where the type of the detector does not
             say it.
         calibration
-            ``raw``, ``pedestal`` (subtracted) or ``gain`` (and divided by the gain). None
-            is ``gain``; for cameras whose pixels have one gain, as far as their constants
-            go. What was done is in ``/UserDataCfg/<detector>/calibration``.
+            ``raw``, ``adu`` (without gain bits), ``pedestal`` (subtracted) or ``gain`` (and
+            divided by the gain). None is ``gain``; for cameras whose pixels have one gain,
+            as far as their constants go. What was done is in
+            ``/UserDataCfg/<detector>/calibration``.
+        common_mode
+            Subtracted before the gain: ``"rows"``, ``"columns"``, ``"banks"`` ..., see
+            `CommonMode`; or the number that smalldata_tools has for it.
+        local_gain
+            Calibrated values are multiplied by it: a number, or one for each pixel.
         constants
             Instead of those found for this run.
         mask
             True where a pixel is good; bad pixels are 0 and left out of all results.
+        masking
+            Pixels that are bad by where they are, as in ``Masking(edges=1, neighbours=1)``.
         optional
             Where the run has no such detector, drop it and all chained to it, and say so;
             otherwise that is an error.
@@ -104,9 +113,14 @@ class Graph(WithDefaults):
         if not node.read:  # for /damage something of the detector has to be read
             node.want(cheapest(node.info))
         if frame_field is not None:
-            node.make_frames(
-                partial(self._calibrate, node, frame_field, calibration, constants, mask)
+            plan = Calibration(
+                calibration=calibration,
+                common_mode=common_mode,
+                local_gain=local_gain,
+                mask=mask,
+                masking=masking,
             )
+            node.make_frames(partial(self._calibrate, node, frame_field, plan, constants))
         return node
 
     def epics_archiver(
@@ -196,22 +210,21 @@ class Graph(WithDefaults):
         self,
         node: DetectorNode,
         frame_field: tuple[str, str],
-        calibration: Kind | None,
+        plan: Calibration,
         constants: Constants | None,
-        mask: Array | None,
     ) -> None:
-        name = node.info.name
+        info = node.info
         found = constants
-        if found is None and calibration != "raw":
-            found = self._find_constants(name)
-        raw = field_spec(node.info, frame_field)
-        kind = calibration or as_far_as_possible(node.info.type, found)
-        plan = Calibration(calibration=kind, mask=mask)
-        prepared = plan.prepare(node.info.type, raw, found)
+        if found is None and plan.calibration != "raw":
+            found = self._find_constants(info.name)
+        if found is not None:
+            found = found.of_segments(info.segments)
+        raw = field_spec(info, frame_field)
+        prepared = plan.prepare(info.type, raw, found, info.config)
         node.use_frames(node.signal(".".join(frame_field)), prepared, "")
         if found is not None:
-            self.constants[name] = found
-        self.plan.config.setdefault(name, {}).update(prepared.config)
+            self.constants[info.name] = found
+        self.plan.config.setdefault(info.name, {}).update(prepared.config)
 
 
 GraphFunction = Callable[[Graph, RunInfo], None]

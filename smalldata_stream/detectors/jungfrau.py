@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from smalldata_stream.batch import Array
-from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.tables import Tables
-from smalldata_stream.kernels.calibration import calibrate_switching
-from smalldata_stream.protocols import Spec
-
-GAINS = 3
+from smalldata_stream.detectors.common_mode import CommonMode, Method
+from smalldata_stream.detectors.family import Family, GainBits, Old
 
 
-def tables(constants: Constants, raw: Spec, *, gain: bool) -> Tables:
-    """The tables ``(3, pixels)`` of frames ``(segments, rows, columns)`` of uint16.
-
-    >>> constants = Constants(detector="jf", pedestals=np.ones((3, 1, 2, 2), "f4"))
-    >>> raw = Spec(dtype=np.dtype("u2"), shape=(1, 2, 2))
-    >>> tables(constants, raw, gain=False).offset.shape
-    (3, 4)
-    """
-    if raw.dtype != np.uint16 or raw.shape is None:
-        raise ValueError(
-            f"{constants.detector}: frames of a jungfrau are uint16 of a known shape, not "
-            f"{raw.dtype}{raw.shape}; write calibration='raw'"
-        )
-    return Tables.of(constants, raw.shape, GAINS, gain=gain)
+def _old(method: Method) -> Old:
+    return Old(kind="gain", common_mode=CommonMode(method=method, most_adu=10.0))
 
 
-def calibrated(raw: Array, offset: Array, factor: Array, out: Array) -> None:
-    """Calibrate one flat frame; a pixel with the gain bits 10, which none means, is 0."""
-    calibrate_switching(raw, offset, factor, out)
+JUNGFRAU = Family(
+    modes=(3,),
+    bits=GainBits(data=0x3FFF, gain=0xC000, second=0x4000, none=0x8000),
+    bank=(256, 64),
+    asic=(256, 256),
+    old={
+        0: Old(kind="gain"),
+        7: _old("rows+columns"),
+        71: _old("rows"),
+        72: _old("columns"),
+        -1: Old(kind="raw"),
+        30: Old(kind="gain"),
+    },
+)
+"""A bank is 256 rows of 64 columns; the common mode is that of gain 0."""

@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.batch import Array, Mask
 from smalldata_stream.constants import Constants
+from smalldata_stream.detectors.common_mode import FROM_OTHERS, CommonMode, Step
+from smalldata_stream.detectors.family import Config, Family
 from smalldata_stream.errors import ConstantsError
-
-Kernel: TypeAlias = Callable[[Array, Array, Array, Array], None]
-"""``(raw, offset, factor, out)``, flat but for an axis of gains of the two tables."""
+from smalldata_stream.kernels import calibration
+from smalldata_stream.kernels import common_mode as correction
+from smalldata_stream.kernels.common_mode import COUNTS, GAINS
+from smalldata_stream.kernels.median import network
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """calibrated = (raw - offset) * factor, for pixels that are ``good``.
+    """calibrated = (ADU - offset) * factor, for pixels that are ``good``.
 
-    ``offset`` and ``factor`` are ``(*gain modes, pixels)`` float32, ``good`` has the shape
-    of the frame.
+    ``offset`` and ``factor`` are ``(states of the gain bits, pixels)`` float32, one state
+    where there are no such bits; ``good`` has the shape of the frame; ``counting`` says
+    which pixels are in the common mode in which state, ``(states, pixels)``.
     """
 
     offset: NDArray[np.float32]
     factor: NDArray[np.float32]
     good: Mask
+    counting: Mask
 
     @classmethod
     def of(
-        cls, constants: Constants, shape: tuple[int, ...], modes: int, *, gain: bool
+        cls,
+        constants: Constants | None,
+        shape: tuple[int, ...],
+        family: Family,
+        config: Config,
+        *,
+        gain: bool,
     ) -> Tables:
-        """The tables of a detector with ``modes`` gains (0: it has but one, no axis)."""
-        full = (modes, *shape) if modes else shape
-        pedestals = _fitted(constants, "pedestals", full)
-        pixel_offset = _fitted(constants, "pixel_offset", full)
-        pixel_gain = _fitted(constants, "pixel_gain", full)
+        """The tables of a detector; without constants those that give its ADU."""
+        if constants is None:
+            return cls._adu(shape, family)
+        pedestals = _fitted(constants, "pedestals", shape, family)
+        pixel_offset = _fitted(constants, "pixel_offset", shape, family)
+        pixel_gain = _fitted(constants, "pixel_gain", shape, family)
         assert pedestals is not None
         offset = pedestals if pixel_offset is None else pedestals + pixel_offset
         factor = np.ones_like(offset)
@@ -46,29 +58,144 @@ class Tables:
             ones = np.ones_like(pixel_gain)
             factor = np.divide(ones, pixel_gain, out=np.zeros_like(ones), where=some)
         usable = np.isfinite(offset) & np.isfinite(factor) & (factor != 0)
-        good = good_in(constants, shape) & (usable.any(axis=0) if modes else usable)
+        modes = len(offset)
+        mode = np.broadcast_to(np.arange(modes)[:, None], (modes, offset[0].size))
+        if family.states is not None:
+            states = family.states(config, shape, modes)
+            mode = states.reshape(len(states), -1).astype(np.intp)
+        flat = (modes, -1)
+        offset, factor, usable = (
+            np.take_along_axis(table.reshape(flat), mode.clip(0), 0)
+            for table in (offset, factor, usable)
+        )
+        usable = usable & (mode >= 0)
         # 0 * (raw - 0) is +0; with a NaN in the table it would not be 0 at all.
-        offset, factor = np.where(usable, offset, 0), np.where(usable, factor, 0)
-        flat = (modes, -1) if modes else (-1,)
         return cls(
-            offset.astype(np.float32).reshape(flat),
-            factor.astype(np.float32).reshape(flat),
-            good,
+            np.where(usable, offset, 0).astype(np.float32),
+            np.where(usable, factor, 0).astype(np.float32),
+            good_in(constants, shape, family) & usable.any(axis=0).reshape(shape),
+            np.isin(mode, family.counting) & usable,
         )
 
-    def restricted(self, good: Mask) -> Tables:
-        """The tables that make every pixel that is not ``good`` 0."""
+    @classmethod
+    def _adu(cls, shape: tuple[int, ...], family: Family) -> Tables:
+        states = 1 if family.bits is None else 3
+        pixels = int(np.prod(shape))
+        return cls(
+            np.zeros((states, pixels), np.float32),
+            np.ones((states, pixels), np.float32),
+            np.ones(shape, bool),
+            np.ones((states, pixels), bool),
+        )
+
+    def restricted(self, good: Mask, blind: Mask | None = None) -> Tables:
+        """The tables that make every pixel that is not ``good`` 0.
+
+        Pixels that are ``blind`` keep their offset: a common mode is found from them.
+        """
         bad = ~good.reshape(-1)
         offset, factor = self.offset.copy(), self.factor.copy()
-        offset[..., bad] = 0
+        offset[..., bad if blind is None else bad & ~blind.reshape(-1)] = 0
         factor[..., bad] = 0
-        return Tables(offset, factor, good)
+        return Tables(offset, factor, good, self.counting & ~bad)
+
+    def scaled(self, gain: Array) -> Tables:
+        """The tables for calibrated values times ``gain``, a number or one per pixel."""
+        by = np.asarray(gain, np.float32)
+        return replace(self, factor=self.factor * (by if by.ndim == 0 else by.reshape(-1)))
+
+    def takes(
+        self, common_mode: CommonMode, family: Family, name: str
+    ) -> NDArray[np.uint8]:
+        """What each pixel has to do with the common mode, as the kernels take it.
+
+        Raises
+        ------
+        ValueError
+            If it is found from pixels that this type of detector does not have.
+        """
+        counting = corrected = self.counting
+        if common_mode.method in FROM_OTHERS:
+            if family.blind is None or family.blind[0] != common_mode.method:
+                raise ValueError(
+                    f"common_mode={common_mode.method!r} needs "
+                    f"{FROM_OTHERS[common_mode.method]}; {name} has none"
+                )
+            blind = family.blind[1](self.good.shape)
+            counting = np.broadcast_to(blind.reshape(1, -1), counting.shape)
+            corrected = np.broadcast_to(self.good.reshape(1, -1), counting.shape)
+        takes = np.zeros(self.good.size, np.uint8)
+        for state in range(GAINS):  # the last stands for all that are not named
+            at = min(state, len(counting) - 1)
+            takes |= counting[at] * np.uint8(COUNTS << state)
+            takes |= corrected[at] * np.uint8(COUNTS << (state + GAINS))
+        return takes
 
 
-def good_in(constants: Constants, shape: tuple[int, ...]) -> Mask:
+def calibrating(
+    tables: Tables,
+    family: Family,
+    raw_dtype: np.dtype[Any],
+    common_mode: CommonMode | None,
+    noise: Array | None,
+    name: str,
+) -> Callable[[Array, NDArray[np.float32]], None]:
+    """``(raw, out)`` from one flat raw frame to a calibrated one.
+
+    Raises
+    ------
+    ValueError
+        If the frames are not of 16 bits and yet have gain bits, or there is no such common
+        mode for this type of detector.
+    """
+    offset, factor = tables.offset, tables.factor
+    switching = family.bits is not None
+    if switching and raw_dtype != np.uint16:
+        raise ValueError(
+            f"{name}: frames of its type are uint16, not {raw_dtype}; write "
+            "calibration='raw'"
+        )
+    bits = family.bits.as_array() if family.bits is not None else np.zeros(5, np.uint16)
+    if common_mode is None:
+        if switching:
+            return lambda raw, out: calibration.calibrate_switching(
+                raw, bits, offset, factor, out
+            )
+        return lambda raw, out: calibration.calibrate(raw, offset[0], factor[0], out)
+    takes = tables.takes(common_mode, family, name)
+    bank = family.bank_of(tables.good.shape)
+    if switching and common_mode.only_rows():
+        half = network((bank[1] + 1) // 2)
+        most, least = common_mode.most_adu, common_mode.least_pixels
+        return lambda raw, out: correction.rows_in_one_pass(
+            raw, bits, offset, takes, factor, out, bank[1], half, most, least
+        )
+    steps: list[Step] = common_mode.steps(tables.good.shape, bank, noise)
+
+    def in_steps(raw: Array, out: NDArray[np.float32]) -> None:
+        part = np.empty(takes.size, np.uint8)
+        if switching:
+            correction.subtract_switching(raw, bits, offset, takes, out, part)
+        else:
+            correction.subtract(raw, offset[0], takes, out, part)
+        for step in steps:
+            step(out, part)
+        if switching:
+            correction.scale_switching(raw, bits, factor, out)
+        else:
+            correction.scale(factor[0], out)
+
+    return in_steps
+
+
+def good_in(
+    constants: Constants, shape: tuple[int, ...], family: Family | None = None
+) -> Mask:
     """Pixels that ``pixel_status`` (of every gain) and ``pixel_mask`` call good."""
     good: Mask = np.ones(shape, bool)
     status, mask = constants.pixel_status, constants.pixel_mask
+    if status is not None and status.size > good.size and family is not None:
+        status = status[: family.status_modes]
     for name, of_pixels in (
         ("pixel_status", None if status is None else status == 0),
         ("pixel_mask", mask),
@@ -80,9 +207,17 @@ def good_in(constants: Constants, shape: tuple[int, ...]) -> Mask:
     return good
 
 
-def _fitted(constants: Constants, name: str, shape: tuple[int, ...]) -> Array | None:
+def _fitted(
+    constants: Constants, name: str, shape: tuple[int, ...], family: Family
+) -> Array | None:
+    """A constant as ``(modes, *shape)``; one mode where the family has none."""
     array: Array | None = getattr(constants, name)
-    return None if array is None else _shaped(constants, name, array, shape)
+    if array is None:
+        return None
+    if not family.modes:
+        return _shaped(constants, name, array, shape)[None]
+    modes = next((m for m in family.modes if array.shape[:1] == (m,)), family.modes[0])
+    return _shaped(constants, name, array, (modes, *shape))
 
 
 def _shaped(constants: Constants, name: str, array: Any, shape: tuple[int, ...]) -> Array:

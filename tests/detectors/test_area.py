@@ -139,7 +139,7 @@ def test_constants_of_one_segment_may_have_an_axis_more() -> None:
             "there is pedestals, pixel_status.*constants=.*'pedestal' or 'raw'",
         ),
         ("jungfrau", "pedestal", constants(pedestals=None), "needs pedestals; there is"),
-        ("epix10ka", "gain", constants(), "no calibration is known.*'epix10ka'.*'raw'"),
+        ("timepix", "gain", constants(), "no calibration is known.*'timepix'.*'raw'"),
         ("opal", "gain", constants(), r"pedestals is \(3, 2, 3, 4\).*need \(2, 3, 4\)"),
     ],
 )

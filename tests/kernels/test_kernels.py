@@ -124,7 +124,8 @@ def test_jungfrau_in_blocks_with_and_without_switched_pixels(switched: int) -> N
     offset = rng.normal(3000, 30, (3, n)).astype("f4")
     factor = rng.normal(0.03, 0.01, (3, n)).astype("f4")
     out = np.full(n, np.nan, "f4")
-    calibration.calibrate_switching(unaligned(raw), offset, factor, out)
+    bits = np.array([0x3FFF, 0, 0xC000, 0x4000, 0x8000], np.uint16)
+    calibration.calibrate_switching(unaligned(raw), bits, offset, factor, out)
     table = np.array([0, 1, 0, 2])[raw >> 14]
     pixel = np.arange(n)
     want = ((raw & 0x3FFF).astype("f4") - offset[table, pixel]) * factor[table, pixel]
