@@ -52,7 +52,8 @@ def panel(
     made.grid.grid_line_color = PALE
     for axis in made.axis:
         axis.axis_label_text_font_style = "normal"
-        axis.axis_label_text_font_size = "12px"
+        axis.axis_label_text_font_size = "14px"
+        axis.major_label_text_font_size = "13px"
         axis.axis_label_text_color = axis.major_label_text_color = INK
         axis.axis_line_color = axis.major_tick_line_color = GREY
         axis.minor_tick_line_color = None
@@ -67,7 +68,7 @@ def style_legend(made: figure) -> None:
     legend.click_policy = "hide"
     legend.border_line_color = None
     legend.padding, legend.margin, legend.spacing = 0, 2, 16
-    legend.label_text_font_size, legend.label_text_color = "12px", INK
+    legend.label_text_font_size, legend.label_text_color = "14px", INK
 
 
 def heading() -> Div:
@@ -81,8 +82,8 @@ def heading_text(message: Message, *notes: str) -> str:
     parts = [f"{int(metadata.get('events', 0)):,} events", *(n for n in notes if n)]
     title = escaped(str(metadata.get("title") or message.topic))
     return (
-        f"<div style='font:600 14px sans-serif;color:{INK}'>{title}</div>"
-        f"<div style='font:12px sans-serif;color:{GREY};min-height:15px'>"
+        f"<div style='font:600 16px sans-serif;color:{INK}'>{title}</div>"
+        f"<div style='font:13px sans-serif;color:{GREY};min-height:16px'>"
         f"{escaped(', '.join(parts))}</div>"
     )
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "play": "hand a run out in psana's shared memory, as on the day it was taken",
     "live": "run a graph over shared memory or growing files, with live plots",
     "watch": "show what a live graph publishes: topics, rates, newest values",
+    "dashboard": "serve the plots of a live graph as a web page",
     "demo": "simulate a run, reduce it with the tutorial graph, draw a picture",
 }
 INTERRUPTED = 130

@@ -1,0 +1,92 @@
+"""One plot on the dashboard: its figure, and what is wrong with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from bokeh.models import Column, Div, InlineStyleSheet
+
+from smalldata_stream.dashboard import style
+from smalldata_stream.dashboard.text import status_text
+from smalldata_stream.figures import Figure
+from smalldata_stream.message import Message
+from smalldata_stream.modes.report_page import WIDE
+
+log = logging.getLogger(__name__)
+
+
+class Card:
+    """The place of one topic; it has a figure once there is a message.
+
+    ``model`` is what to lay out. A message of another form (the graph was changed) gets a
+    new figure.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self.topic, self.group = topic, ""
+        self._status = Div(
+            stylesheets=[InlineStyleSheet(css=style.STATUS)],
+            disable_math=True,
+            visible=False,
+        )
+        name = escape(topic.removeprefix("plots/"))
+        waiting = Div(
+            text=f"<b>{name}</b><br>waiting for the first value",
+            margin=(2, 10),
+            disable_math=True,
+        )
+        self.model = Column(
+            self._status, waiting, css_classes=["card"], sizing_mode="stretch_width"
+        )
+        self._figure: Figure | None = None
+        self._form: object = None
+        self._shown: Message | None = None
+        self._trouble = ""
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a figure."""
+        return self._figure is not None
+
+    def say(self, about: Mapping[str, Any] | None, elapsed: float) -> None:
+        """Tell what is wrong with the plot, by what the index says of it."""
+        text = self._trouble or status_text(about, elapsed)
+        if self._status.text != text:
+            self._status.update(text=text, visible=bool(text))
+
+    def show(self, message: Message) -> None:
+        """Show a message, unless it is the one that is shown."""
+        if message is self._shown:
+            return
+        self._shown = message
+        try:
+            self._draw(message)
+        except (LookupError, TypeError, ValueError) as error:
+            trouble = f"cannot be drawn: {error}"
+            if trouble != self._trouble:
+                log.warning("%s %s", self.topic, trouble)
+            self._trouble = trouble
+        else:
+            self._trouble = ""
+
+    def _draw(self, message: Message) -> None:
+        form = form_of(message)
+        if self._figure is not None and form == self._form:
+            self._figure.update(message)
+            return
+        self._figure, self._form = Figure.of(message), form
+        wide = ["wide"] if self._figure.kind in WIDE else []
+        self.model.update(
+            children=[self._status, self._figure.model], css_classes=["card", *wide]
+        )
+
+
+def form_of(message: Message) -> tuple[object, ...]:
+    """What a figure cannot change once it is made: kind, curves, labels, proportions."""
+    said, arrays = message.metadata, message.arrays
+    extent = arrays["extent"].tolist() if "extent" in arrays else None
+    labels = said.get("x_label"), said.get("y_label")
+    return said.get("kind"), labels, tuple(arrays), extent

@@ -1,0 +1,142 @@
+"""The dashboard in a real browser: it opens, moves, stops, says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlparse
+
+import pytest
+
+from tests.dashboard.pages import (
+    looking_at,
+    open_tab,
+    total,
+    values,
+    wait_for,
+    wait_until_more,
+)
+from tests.dashboard.shift import BROKEN, FAILING, GRAPH, Shift, shift
+from tests.plots.chromium import Opened
+from tests.zmq.publishing import wait_until
+
+pytest.importorskip("bokeh", reason="Bokeh is not installed")
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shift]:
+    with shift(tmp_path_factory.mktemp("live")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(live: Shift) -> Iterator[Opened]:
+    with looking_at(live.address) as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Opened) -> Iterator[Opened]:
+    """The page with its first tab open; nothing may have gone wrong in it."""
+    open_tab(browser, "beam")
+    wait_until_more(browser, 0)
+    yield browser
+    assert browser.complaints == []
+    (host,) = {urlparse(url).netloc for url in browser.requests if url.startswith("http")}
+    assert host.startswith("127.0.0.1:")
+
+
+def test_plots_move(page: Opened) -> None:
+    assert page.page.title() == "simtut26 run 1"
+    counts = wait_until_more(page, total(page))
+    wait_until_more(page, counts)
+    wait_for(page, "pulse energy")
+    wait_for(page, "events/s")
+
+
+def test_plots_stand_in_the_groups_of_the_graph(page: Opened) -> None:
+    for text in ("pulse energy", "gmd/energy", "diode"):
+        wait_for(page, text)
+    assert not page.page.get_by_text("ROI_0_sum against").count()
+    open_tab(page, "jungfrau")
+    for text in ("ROI_0_sum against gmd/energy", "versus scan/lxt"):
+        wait_for(page, text)
+    assert not page.page.get_by_text("pulse energy").count()
+
+
+def test_an_image_has_colours_linear_and_log(page: Opened) -> None:
+    open_tab(page, "jungfrau")
+    page.page.get_by_role("button", name="log").wait_for()
+    seen = """() => [...Bokeh.documents[0]._all_models.values()]
+        .filter((m) => m.type === "ColorBar" && m.visible)
+        .map((m) => [m.color_mapper.type, m.color_mapper.low < m.color_mapper.high])"""
+    assert page.page.evaluate(seen) == [["LinearColorMapper", True]]
+    page.page.get_by_role("button", name="log").click()
+    assert page.page.evaluate(seen) == [["LogColorMapper", True]]
+    assert page.page.locator("canvas").count()
+
+
+def test_pause_holds_the_plots_and_lets_them_go_on(page: Opened) -> None:
+    page.page.get_by_role("button", name="Pause").click()
+    wait_for(page, "Paused since")
+    held = total(page)
+    page.page.wait_for_timeout(1000)
+    assert total(page) == held
+    page.page.get_by_role("button", name="Resume").click()
+    wait_until_more(page, held)
+
+
+def test_reset_asks_back_and_then_asks_the_graph(page: Opened, live: Shift) -> None:
+    page.page.get_by_role("button", name="Reset").click()
+    question = page.page.get_by_role("button", name="Reset beam for everybody?")
+    question.wait_for()
+    assert not live.resets
+    question.click()
+    wait_for(page, "beam begins anew")
+    plots = ["gmd/energy_strip", "gmd/energy_histogram", "diode/trace_line"]
+    assert live.resets == [[f"plots/{name}" for name in plots]]
+
+
+def test_ledger_and_graph_are_shown(page: Opened) -> None:
+    wait_for(page, "the ledger")
+    open_tab(page, "Run")
+    for text in ("no node failed on an event", "beamtime.py"):
+        wait_for(page, text)
+
+
+def test_a_graph_that_does_not_build_is_an_error_on_the_page(
+    page: Opened, live: Shift
+) -> None:
+    live.graph.write_text(BROKEN)
+    wait_for(page, "no detector 'gmdd' in run 1")
+    wait_for(page, "the graph before it goes on")
+    wait_until_more(page, total(page))
+    live.graph.write_text(GRAPH)
+    page.page.get_by_text("no detector 'gmdd'").first.wait_for(state="detached")
+
+
+def test_events_that_stop_are_said_to_stop(page: Opened, live: Shift) -> None:
+    live.source.held.set()
+    wait_for(page, "No new event for")
+    live.source.held.clear()
+    page.page.get_by_text("No new event for").first.wait_for(state="detached")
+
+
+def test_nothing_is_read_for_a_browser_that_is_gone(page: Opened, live: Shift) -> None:
+    open_tab(page, "jungfrau")
+    image = ["plots/jungfrau_image"]
+    wait_until(lambda: live.publisher.wanted(image))
+    open_tab(page, "Run")
+    wait_until(lambda: not live.publisher.wanted(image))
+
+
+def test_failures_are_seen_at_a_glance_and_in_full(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("failing")
+    with shift(path, FAILING) as live, looking_at(live.address) as found:
+        wait_for(found, "gaps by failures")
+        wait_for(found, "dead letters")
+        open_tab(found, "Run")
+        wait_for(found, "IndexError: list index out of range")
+        assert values(found, "counts") == []
+        assert found.complaints == []
