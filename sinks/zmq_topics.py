@@ -88,6 +88,7 @@ class TopicPublisher(ABC):
         # Numbers of a topic go on after it was forgotten: clients tell messages by them.
         self._numbers: Counter[str] = Counter()
         self._subscriptions: set[bytes] = set()
+        self._kept = 0
         self._guard = guard
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -216,8 +217,18 @@ class TopicPublisher(ABC):
         if topic not in self._topics:
             prefix = self._prefix(topic)
             self._topics[topic] = Topic(prefix, wanted=self._is_wanted(prefix))
-            self._sockets.keep(ROUNDS_IN_FLIGHT * len(self._topics) + 2)
+            self._keep(ROUNDS_IN_FLIGHT * len(self._topics) + 2)
         return self._topics[topic]
+
+    def _keep(self, messages: int) -> None:
+        """Let more messages wait for a slow subscriber, never fewer.
+
+        ZMQ learns in groups what a subscriber has read. Were the limit lowered below what
+        it does not know to be read yet, nothing would ever be sent to him again.
+        """
+        if messages > self._kept:
+            self._kept = messages
+            self._sockets.keep(messages)
 
     def _ready(self, name: str, entry: Topic, may_make: bool) -> bool:
         """Have the frames of the newest value; False if they cannot be made, or not now."""

@@ -35,19 +35,13 @@ def serve(feed: Feed, host: str, port: int, begun: Callable[[str], None]) -> Non
     def browser(document: Document) -> None:
         View(document, feed)
 
-    found = free_port(host) if port == 0 else port
-    origins = [f"{name}:{found}" for name in names(host)]
-    try:
-        server = Server(
-            browser, address=host, port=found, allow_websocket_origin=origins,
-            **LIFETIME, **CHECKED,
-        )  # fmt: skip
-    except OSError as error:
-        raise OutputError(
-            f"cannot serve at {host}:{port}: {error.strerror}; choose another --port"
-        ) from error
+    port = free_port(host, port)
+    server = Server(
+        browser, address=host, port=port, **LIFETIME, **CHECKED,
+        allow_websocket_origin=[f"{name}:{port}" for name in names(host)],
+    )  # fmt: skip
     server.start()
-    begun(f"http://{names(host)[0]}:{found}/")
+    begun(f"http://{names(host)[0]}:{port}/")
     try:
         server.io_loop.start()
     except KeyboardInterrupt:
@@ -56,10 +50,16 @@ def serve(feed: Feed, host: str, port: int, begun: Callable[[str], None]) -> Non
         server.stop()
 
 
-def free_port(host: str) -> int:
-    """A port that nobody has."""
+def free_port(host: str, port: int) -> int:
+    """``port``, or any that nobody has for 0; `OutputError` if it cannot be had."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise OutputError(
+                f"cannot serve at {host}:{port}: {error.strerror}; choose another --port"
+            ) from error
         return int(probe.getsockname()[1])
 
 

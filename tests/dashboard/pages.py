@@ -37,6 +37,7 @@ def dashboard(address: str, *more: str) -> Iterator[str]:
 def looking_at(address: str) -> Iterator[Opened]:
     """A browser that has opened a dashboard of ``address``."""
     with dashboard(address) as url, opened(url, 1600, 1000) as found:
+        found.page.wait_for_function("window.Bokeh && Bokeh.documents.length")
         yield found
 
 

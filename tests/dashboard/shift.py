@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +142,8 @@ class Shift:
     graph: Path
     source: Paced
     publisher: ZmqPublisher
-    resets: list[list[str]] = field(default_factory=list)
+    stop: Callable[[], None]
+    resets: list[list[str]]
 
 
 @contextmanager
@@ -164,8 +165,13 @@ def shift(
         )
         thread = threading.Thread(target=work, name="graph")
         thread.start()
-        try:
-            yield Shift(publisher.address, graph, source, publisher, resets)
-        finally:
+
+        def end() -> None:
             stop.set()
             thread.join()
+            publisher.close()
+
+        try:
+            yield Shift(publisher.address, graph, source, publisher, end, resets)
+        finally:
+            end()

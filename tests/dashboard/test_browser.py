@@ -11,11 +11,10 @@ from tests.dashboard.pages import (
     looking_at,
     open_tab,
     total,
-    values,
     wait_for,
     wait_until_more,
 )
-from tests.dashboard.shift import BROKEN, FAILING, GRAPH, Shift, shift
+from tests.dashboard.shift import BROKEN, GRAPH, Shift, shift
 from tests.plots.chromium import Opened
 from tests.zmq.publishing import wait_until
 
@@ -121,22 +120,9 @@ def test_events_that_stop_are_said_to_stop(page: Opened, live: Shift) -> None:
     page.page.get_by_text("No new event for").first.wait_for(state="detached")
 
 
-def test_nothing_is_read_for_a_browser_that_is_gone(page: Opened, live: Shift) -> None:
+def test_only_the_plots_of_the_open_tab_are_read(page: Opened, live: Shift) -> None:
     open_tab(page, "jungfrau")
-    image = ["plots/jungfrau_image"]
+    image = ["plots/jungfrau/image"]
     wait_until(lambda: live.publisher.wanted(image))
     open_tab(page, "Run")
     wait_until(lambda: not live.publisher.wanted(image))
-
-
-def test_failures_are_seen_at_a_glance_and_in_full(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    path = tmp_path_factory.mktemp("failing")
-    with shift(path, FAILING) as live, looking_at(live.address) as found:
-        wait_for(found, "gaps by failures")
-        wait_for(found, "dead letters")
-        open_tab(found, "Run")
-        wait_for(found, "IndexError: list index out of range")
-        assert values(found, "counts") == []
-        assert found.complaints == []

@@ -199,3 +199,22 @@ def test_garbage_from_the_network_is_ignored(publisher: ZmqPublisher) -> None:
         publisher.offer(*maker.offer())
         assert socket.poll(round(SOON * 1000))
         assert value(decode(socket.recv_multipart())[0]) == 1
+
+
+def test_a_reader_is_served_on_after_its_topics_were_forgotten(
+    publisher: ZmqPublisher,
+) -> None:
+    # Of twenty topics a reader has some values that the publisher does not know to be
+    # read; then there are two topics left.
+    many = [Maker(f"topic{number}") for number in range(20)]
+    with Client(publisher.address) as client:
+        client.subscribe()
+        wait_until(lambda: publisher.wanted(["topic0"]))
+        for maker in [*many, *many[:15]]:
+            publisher.offer(*maker.offer())
+            client.newest(0.05)
+        publisher.forget()
+        last = Maker("last")
+        for _ in range(10):
+            publisher.offer(*last.offer())
+            wait_until(lambda: value(client.latest("last")) == last.number)
