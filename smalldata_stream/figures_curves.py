@@ -168,7 +168,7 @@ def curve_names(message: Message) -> list[str]:
 
 def upper(names: Sequence[str]) -> int:
     """Height of the upper panel: with a difference below it is lower."""
-    return HEIGHT if len(names) == 1 else HEIGHT - LOWER + 60
+    return HEIGHT if len(names) == 1 else HEIGHT - LOWER + 100
 
 
 def difference_below(

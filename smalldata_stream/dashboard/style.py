@@ -13,7 +13,7 @@ TEMPLATE = """
 <style>
 * { box-sizing: border-box }
 body { margin: 0; background: #f4f6f8; color: #2b333b; font: 14px/1.5 sans-serif }
-#top { position: sticky; top: 0; z-index: 10 }
+#top { position: sticky; top: 0; z-index: 10; display: flex; flex-direction: column }
 header { background: #22303c; color: #fff; padding: 10px 32px; display: flex; gap: 24px;
          align-items: center; justify-content: space-between; flex-wrap: wrap }
 nav { background: #fff; border-bottom: 1px solid #dde3e8; padding: 0 24px }
@@ -60,7 +60,7 @@ h1 { margin: 0; font-size: 24px; line-height: 1.25; font-weight: 600 }
 """
 
 BANNER = """
-:host { display: block; width: 100% }
+:host { width: 100% }
 .gone, .stale, .error, .said { color: #fff; font: 600 18px/1.4 sans-serif;
                                padding: 8px 32px }
 .gone { background: #c0392b; font-size: 26px; padding: 14px 32px }
