@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
 
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.protocols import Reduction
+from smalldata_stream.reductions.azimuthal import Azimuthal
 from smalldata_stream.reductions.droplet import Droplets
 from smalldata_stream.reductions.full import Full
 from smalldata_stream.reductions.lineout import Lineout
@@ -110,6 +111,7 @@ class Words:
     rebin = word(Rebin)
     spectrum = word(Spectrum)
     sum = word(Sum)
+    azimuthal = word(Azimuthal)
     droplets = word(Droplets)
 
     @property

@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from smalldata_stream.batch import Array, Mask
+from smalldata_stream.kernels import scattering
+from smalldata_stream.protocols import PerEvent, Spec
+from smalldata_stream.reductions.azimuthal import Azimuthal
+from smalldata_stream.testing.reductions import Input, ReductionContract
+from tests.reductions.frames import (
+    DTYPES,
+    as_input,
+    noisy,
+    random_mask,
+    unaligned,
+    with_bad_values,
+)
+
+SHAPE = (40, 50)
+PLACE: dict[str, Any] = {
+    "center_um": (1510.0, 1217.0),
+    "distance_mm": 4.0,
+    "photon_energy_kev": 9.5,
+    "pixel_size_um": 75.0,
+}
+PONI = """\
+poni_version: 2.1
+Detector: Detector
+Detector_config: {"pixel1": 7.5e-05, "pixel2": 5e-05, "orientation": 3}
+Distance: 0.02
+Poni1: 0.007
+Poni2: 0.006
+Rot1: 0.05
+Rot2: -0.03
+Rot3: 0.4
+Wavelength: 1.3e-10
+"""
+
+
+def by_hand(frame: Array, mask: Mask, edges: Array, sectors: int) -> dict[str, Any]:
+    """Mean, count and standard error, bin by bin, for `PLACE` and no tilt."""
+    x, y = (75.0 * i - c for i, c in zip(np.indices(SHAPE), (1510, 1217), strict=True))
+    r = np.sqrt(x**2 + y**2 + 4000.0**2)
+    theta = np.arccos(4000 / r)
+    phi = np.arctan2(x, y)
+    q = 4 * np.pi / (12.398419843320026 / 9.5) * np.sin(theta / 2)
+    horizontal = 1 - (np.cos(phi) * np.sin(theta)) ** 2
+    vertical = 1 - (np.sin(phi) * np.sin(theta)) ** 2
+    norm = (0.9 * horizontal + 0.1 * vertical) * (4000 / r) ** 3
+    number = np.round(phi / (2 * np.pi / sectors)).astype(int) % sectors
+    v = (frame.astype(float) - 3) / 1.5
+    finite = np.isfinite(v)
+    v = np.where(finite & ((v < -20) | (v > 60)), 0, v)
+    good = mask & finite
+    found = {name: np.full((sectors, len(edges) - 1), np.nan) for name in ("azav", "sem")}
+    found["count"] = np.zeros((sectors, len(edges) - 1))
+    for s, k in np.ndindex(found["azav"].shape):
+        here = good & (number == s) & (q >= edges[k]) & (q < edges[k + 1])
+        n, values = norm[here], v[here]
+        found["count"][s, k] = n.size
+        if n.size:
+            found["azav"][s, k] = mean = values.sum() / n.sum()
+        if n.size > 1:
+            found["sem"][s, k] = math.sqrt(((values - n * mean) ** 2).sum()) / n.sum()
+    return found
+
+
+class TestAzimuthal(ReductionContract):
+    rtol = 1e-9
+    edges = np.linspace(0.4, 3.2, 15)
+
+    def make(self) -> Azimuthal:
+        return Azimuthal(
+            **PLACE,
+            q_bins=self.edges,
+            phi_bins=5,
+            polarization=0.9,
+            threshold_adu=(-20, 60),
+            dark=np.full(SHAPE, 3.0),
+            gain=np.full(SHAPE, 1.5),
+            counts=True,
+            standard_error=True,
+        )
+
+    def inputs(self) -> Sequence[Input]:
+        frames = noisy((3, *SHAPE), "f4")
+        mask = random_mask(SHAPE)
+        found = [as_input(noisy((3, *SHAPE), dtype)) for dtype in DTYPES]
+        found += [as_input(frames, mask=mask, frames=True)]
+        found += [as_input(with_bad_values(frames), mask=mask), as_input(unaligned(frames))]
+        return found
+
+    def expected(self, frame: Array, mask: Mask) -> Mapping[str, Any]:
+        return by_hand(frame, mask, self.edges, 5)
+
+
+class TestMeanAlone(TestAzimuthal):
+    """Another kernel than with the standard error."""
+
+    def make(self) -> Azimuthal:
+        return Azimuthal(
+            **PLACE,
+            q_bins=self.edges,
+            phi_bins=5,
+            polarization=0.9,
+            threshold_adu=(-20, 60),
+            dark=np.full(SHAPE, 3.0),
+            gain=np.full(SHAPE, 1.5),
+        )
+
+    def expected(self, frame: Array, mask: Mask) -> Mapping[str, Any]:
+        return {"azav": by_hand(frame, mask, self.edges, 5)["azav"]}
+
+
+def integrated(frame: Array, mask: Mask | None = None, **parameters: Any) -> Any:
+    spec = Spec(dtype=frame.dtype, shape=frame.shape, mask=mask)
+    prepared = Azimuthal(**parameters).prepare(spec)
+    assert isinstance(prepared, PerEvent)
+    results = prepared.compute(frame[None])
+    return {field: np.asarray(v)[0] for field, v in results.items()} | {
+        "config": prepared.config
+    }
+
+
+@pytest.fixture
+def poni(tmp_path: Path) -> str:
+    (tmp_path / "detector.poni").write_text(PONI)
+    return str(tmp_path / "detector.poni")
+
+
+def pyfai(path: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("pyFAI").load(path)
+
+
+@pytest.mark.parametrize("polarization", [1.0, 0.4, None])
+@pytest.mark.parametrize("solid_angle", [True, False])
+def test_pyfai_gives_the_same(
+    poni: str, polarization: float | None, solid_angle: bool
+) -> None:
+    rng = np.random.default_rng(4)
+    frame = rng.gamma(2, 30, (180, 260)).astype(np.float32)
+    mask = rng.random(frame.shape) > 0.1
+    theirs = pyfai(poni)
+    shared = {
+        "mask": ~mask,
+        "unit": "q_A^-1",
+        "method": ("no", "histogram", "cython"),
+        "radial_range": (0.1, 1.0),
+        "correctSolidAngle": solid_angle,
+        "polarization_factor": None if polarization is None else 2 * polarization - 1,
+    }
+    want = theirs.integrate1d(frame, 60, error_model="azimuthal", **shared)
+    edges = np.linspace(0.1, 1.0, 61)
+    got = integrated(
+        frame,
+        mask,
+        poni=poni,
+        q_bins=edges,
+        polarization=polarization,
+        solid_angle=solid_angle,
+        counts=True,
+        standard_error=True,
+    )
+    # pyFAI works in float32: a pixel near an edge may be in the bin beside it.
+    same = (got["count"][0] == want.count) & (want.count > 1)
+    assert np.count_nonzero(same) > 25
+    # Its first bin has the pixels below the range, too.
+    assert abs(got["count"][0, 1:].sum() - want.count[1:].sum()) < 5
+    np.testing.assert_allclose(got["azav"][0][same], want.intensity[same], rtol=1e-4)
+    np.testing.assert_allclose(got["sem"][0][same], want.sem[same], rtol=1e-3)
+    np.testing.assert_allclose(got["config"]["q"], want.radial, rtol=1e-6)
+
+
+def test_pyfai_gives_the_same_in_two_dimensions(poni: str) -> None:
+    rng = np.random.default_rng(5)
+    frame = rng.gamma(2, 30, (180, 260)).astype(np.float32)
+    theirs = pyfai(poni)
+    want = theirs.integrate2d(
+        frame, 12, 6, unit="q_A^-1", method=("no", "histogram", "cython"),
+        radial_range=(0.1, 1.0), azimuth_range=(-180, 180), polarization_factor=1,
+    )  # fmt: skip
+    got = integrated(
+        frame,
+        poni=poni,
+        q_bins=np.linspace(0.1, 1.0, 13),
+        phi_bins=np.linspace(0, 2 * np.pi, 7),
+        counts=True,
+    )
+    # Theirs begin at -180 degrees.
+    count, intensity = (np.roll(a, 3, axis=0) for a in (want.count, want.intensity))
+    same = (got["count"] == count) & (count > 0)
+    assert np.count_nonzero(same) > 50
+    np.testing.assert_allclose(got["azav"][same], intensity[same], rtol=1e-4)
+
+
+def test_every_direction_is_that_of_pyfai(poni: str) -> None:
+    theirs = pyfai(poni)
+    config = integrated(np.ones((60, 70), np.float32), poni=poni)["config"]
+    np.testing.assert_allclose(config["matrix_q"], theirs.qArray((60, 70)) / 10, rtol=1e-6)
+    chi = np.asarray(theirs.chiArray((60, 70))) % (2 * np.pi)
+    np.testing.assert_allclose(config["matrix_phi"], chi, rtol=1e-5)
+    both = theirs.solidAngleArray((60, 70)) * theirs.polarization((60, 70), 1.0)
+    np.testing.assert_allclose(config["correction"], both, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tilt", [(0.0, 0.0), (8.0, 0.0), (0.0, -12.0), (7.0, 11.0)])
+def test_directions_are_those_of_vectors(tilt: tuple[float, float]) -> None:
+    """Two rotations of the beam instead of the written-out formula."""
+    tx, ty = np.deg2rad(tilt)
+    about_x = np.array(
+        [[1, 0, 0], [0, np.cos(tx), np.sin(tx)], [0, -np.sin(tx), np.cos(tx)]]
+    )
+    about_y = np.array(
+        [[np.cos(ty), 0, -np.sin(ty)], [0, 1, 0], [np.sin(ty), 0, np.cos(ty)]]
+    )
+    beam = about_y @ about_x @ np.array([0, 0, 1.0])
+    x, y = (100.0 * a.astype(np.float64) for a in np.indices((9, 8)))
+    center, distance = (310.0, 290.0), 2000.0
+    sample = np.array([*center, 0.0]) - beam * distance / beam[2]
+    rays = np.stack([x, y, np.zeros_like(x)], -1) - sample
+    r = np.linalg.norm(rays, axis=-1)
+    found = scattering.directions(x, y, center, distance, (tx, ty))
+    np.testing.assert_allclose(np.cos(found.theta), rays @ beam / r, atol=1e-12)
+    np.testing.assert_allclose(found.incidence, rays[..., 2] / r, rtol=1e-12)
+    up = np.array([0, 1, 0]) - beam[1] * beam
+    side = np.cross(up, beam)
+    want = np.arctan2(rays @ side / np.linalg.norm(side), rays @ up / np.linalg.norm(up))
+    np.testing.assert_allclose(np.exp(1j * found.phi), np.exp(1j * want), atol=1e-9)
+    there = (np.array([310.0]), np.array([290.0]))
+    at_center = scattering.directions(there[0], there[1], center, distance, (tx, ty))
+    assert at_center.theta[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_an_even_intensity_is_flat_once_corrected() -> None:
+    parameters = PLACE | {"tilt_deg": (5, -3)}
+    config = integrated(np.ones(SHAPE, np.float32), **parameters)["config"]
+    got = integrated(10 * config["correction"], **parameters, phi_bins=3, q_bins=0.1)
+    filled = ~np.isnan(got["azav"])
+    assert filled.any()
+    np.testing.assert_allclose(got["azav"][filled], 10, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_split_pixels_are_small_pixels(n: int) -> None:
+    frame = noisy(SHAPE, "f4")
+    split = integrated(
+        frame, **PLACE, q_bins=0.03, pixel_splitting=n, counts=True, solid_angle=False,
+        polarization=None, standard_error=True,
+    )  # fmt: skip
+    fine = np.repeat(np.repeat(frame, n, axis=0), n, axis=1)
+    at = (np.arange(max(SHAPE) * n) + 0.5) / n - 0.5
+    x, y = np.meshgrid(75 * at[: SHAPE[0] * n], 75 * at[: SHAPE[1] * n], indexing="ij")
+    where = PLACE | {"pixel_size_um": None, "x_um": x, "y_um": y}
+    want = integrated(
+        fine, **where, q_bins=split["config"]["qbins"], counts=True, solid_angle=False,
+        polarization=None,
+    )  # fmt: skip
+    np.testing.assert_allclose(split["count"] * n**2, want["count"], rtol=1e-5)
+    np.testing.assert_allclose(split["azav"], want["azav"], rtol=1e-5)
+    again = integrated(
+        frame, **PLACE, q_bins=0.03, pixel_splitting=n, solid_angle=False, polarization=None
+    )
+    np.testing.assert_allclose(again["azav"], want["azav"], rtol=1e-5)
+
+
+def test_tiles_have_positions_of_their_own() -> None:
+    frame = noisy((2, 10, 12), "f4")
+    x, y = (75.0 * i for i in np.indices((20, 12)))
+    where = PLACE | {"pixel_size_um": None, "center_um": (700, 400), "q_bins": 0.05}
+    whole = integrated(frame.reshape(20, 12), **where, x_um=x, y_um=y)
+    tiles: dict[str, Any] = {"x_um": x.reshape(2, 10, 12), "y_um": y.reshape(2, 10, 12)}
+    assert np.array_equal(integrated(frame, **where, **tiles)["azav"], whole["azav"])
+
+
+pixel = st.one_of(
+    st.floats(-1e6, 1e6, width=32), st.sampled_from([np.nan, np.inf, -np.inf])
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_what_is_bad_is_in_no_bin(data: st.DataObject) -> None:
+    shape = data.draw(st.tuples(st.integers(1, 6), st.integers(2, 7)))
+    frame = data.draw(hnp.arrays(np.float32, shape, elements=pixel))
+    mask = data.draw(hnp.arrays(bool, shape))
+    mask[0, 0] = True
+    x, y = (75.0 * i for i in np.indices(shape))
+    where = PLACE | {"pixel_size_um": None, "x_um": x, "y_um": y, "q_bins": 0.7}
+    where |= {"phi_bins": data.draw(st.integers(1, 3)), "counts": True}
+    got = integrated(frame, mask, **where)
+    other = data.draw(hnp.arrays(np.float32, shape, elements=pixel))
+    again = integrated(np.where(mask, frame, other), mask, **where)
+    assert np.array_equal(got["azav"], again["azav"], equal_nan=True)
+    assert got["count"].sum() == np.count_nonzero(mask & np.isfinite(frame))
+    assert np.array_equal(np.isnan(got["azav"]), got["count"] == 0)
+    good = mask & np.isfinite(frame)
+    total = np.nansum(got["azav"] * got["config"]["Cake_norm"])
+    if good.all():
+        assert np.isfinite(total)
+
+
+def test_many_bins_and_a_large_frame() -> None:
+    frame = noisy((120, 150), "f4")
+    got = integrated(frame, **PLACE, q_bins=1e-4, phi_bins=3, polarization=None,
+                     solid_angle=False, counts=True)  # fmt: skip
+    assert got["azav"].size > 2**16
+    filled = got["count"] > 0
+    total = (got["azav"][filled] * got["count"][filled]).sum()
+    assert total == pytest.approx(frame.sum(dtype=float), rel=1e-9)
+
+
+def test_an_edge_is_in_the_bin_above_it_and_the_last_in_both() -> None:
+    config = integrated(np.ones(SHAPE, np.float32), **PLACE)["config"]
+    q = np.unique(config["matrix_q"])
+    edges = q[[3, 10, -1]]
+    got = integrated(np.ones(SHAPE, np.float32), **PLACE, q_bins=edges, counts=True)
+    want = np.histogram(config["matrix_q"], edges)[0]
+    assert got["count"][0].tolist() == want.tolist()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({}, "center_um, distance_mm, photon_energy_kev, or poni"),
+        ({"center_um": (1, 2), "distance_mm": 3}, "needs photon_energy_kev"),
+        (PLACE | {"distance_mm": -1}, "distance_mm=-1"),
+        (PLACE | {"center_um": 5}, "center_um=5"),
+        (PLACE | {"tilt_deg": (95, 0)}, "below 90"),
+        (PLACE | {"polarization": 2}, "polarization=2"),
+        (PLACE | {"pixel_splitting": 0}, "pixel_splitting=0"),
+        (PLACE | {"poni": "x.poni"}, "leave out center_um"),
+        (PLACE | {"threshold_adu": "x"}, "threshold_adu='x'"),
+        (PLACE | {"name": ""}, "name=''"),
+    ],
+)
+def test_wrong_parameters(parameters: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        Azimuthal(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"q_bins": -1}, "q_bins=-1"),
+        ({"q_bins": [1, 1]}, "increasing"),
+        ({"q_bins": 1e-9}, "makes .* bins"),
+        ({"phi_bins": 0}, "phi_bins=0"),
+        ({"phi_bins": [0, 7]}, "2 pi at most"),
+        ({"dark": np.ones((2, 2))}, r"dark is \(2, 2\), the frame"),
+        ({"mask": np.zeros(SHAPE, bool)}, "no pixel"),
+        ({"gain": np.zeros(SHAPE)}, "no pixel"),
+        ({"pixel_size_um": None}, "give x_um and y_um"),
+        ({"x_um": np.ones(SHAPE)}, "one is missing"),
+        ({"x_um": np.ones((2, 2)), "y_um": np.ones((2, 2))}, r"x_um is \(2, 2\)"),
+    ],
+)
+def test_what_does_not_fit_the_frame(parameters: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        Azimuthal(**(PLACE | parameters)).prepare(Spec(dtype=np.dtype("u2"), shape=SHAPE))
+
+
+def test_a_poni_that_is_not_there() -> None:
+    pytest.importorskip("pyFAI")
+    asked = Azimuthal(poni="nowhere.poni")
+    with pytest.raises(ValueError, match="no such file"):
+        asked.prepare(Spec(dtype=np.dtype("u2"), shape=SHAPE))
