@@ -30,6 +30,7 @@ from smalldata_stream.reductions.plots.strip import Strip
 from smalldata_stream.reductions.projection import Projection
 from smalldata_stream.reductions.rebin import Rebin
 from smalldata_stream.reductions.roi import Roi
+from smalldata_stream.reductions.sparse import Sparsify, Unsparsify
 from smalldata_stream.reductions.spectrum import Spectrum
 from smalldata_stream.reductions.sum import Sum
 
@@ -110,6 +111,8 @@ class Words:
     lineout = word(Lineout)
     rebin = word(Rebin)
     spectrum = word(Spectrum)
+    sparsify = word(Sparsify)
+    unsparsify = word(Unsparsify)
     sum = word(Sum)
     azimuthal = word(Azimuthal)
     droplets = word(Droplets)

@@ -37,6 +37,11 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
+def is_count(value: Any) -> bool:
+    """Whether ``value`` is a whole number from 1."""
+    return isinstance(value, (int, np.integer)) and int(value) > 0
+
+
 def check_word(parameter: str, value: Any, such_as: str) -> None:
     """Raise ValueError where ``value`` cannot be a word of an output path."""
     if not is_text(value) or "/" in value:
