@@ -17,7 +17,6 @@ from smalldata_stream.detectors.default import (
     Part,
     Reading,
     field_of,
-    find,
     scalar,
 )
 from smalldata_stream.detectors.fields import Output, Outputs
@@ -65,7 +64,7 @@ class Acromag(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """As many channels as the data have."""
-        info = find(run, self.detector)
+        info = self.find(run)
         signal, one = field_of(info, ("channelVoltages", "voltages", "channels", "value"))
         if one.shape is None or len(one.shape) != 1:
             raise NotInRun(f"{info.name}: {signal.field} is {one.shape}, not (channels,)")

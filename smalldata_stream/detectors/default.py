@@ -97,9 +97,11 @@ class OneDetector:
     Parameters
     ----------
     detector
-        What the data call it; of several names, the first that is in the run.
+        What the data call it; of several names, the first that is in the run. ``-`` may be
+        ``_`` there, as in runs that were converted.
     name
-        The HDF5 group; as the data call it unless given.
+        The HDF5 group; as the data call it unless given. A detector that the data call so
+        is read where none of the others is there.
     """
 
     OUTPUTS: ClassVar[Outputs] = {}
@@ -120,8 +122,15 @@ class OneDetector:
 
     def read(self, run: RunInfo) -> Reading:
         """Every field but frames, under its name in the data."""
-        info = find(run, self.detector)
+        info = self.find(run)
         return Reading(parts=tuple(handed_on(info, self.OUTPUTS)), config=self.config(info))
+
+    def find(self, run: RunInfo) -> DetectorInfo:
+        """The detector in the run; `NotInRun` if it is not there."""
+        names = (self.detector,) if isinstance(self.detector, str) else self.detector
+        if self.name in run.detectors and not any(in_run(run, one) for one in names):
+            return run.detectors[self.name]
+        return find(run, names)
 
     def config(self, info: DetectorInfo) -> Mapping[str, Any]:
         """The parameters, and which detector of the data was read."""
@@ -138,10 +147,16 @@ def find(run: RunInfo, names: Names) -> DetectorInfo:
     """The first of ``names`` that is in the run; `NotInRun` if none is."""
     names = (names,) if isinstance(names, str) else names
     for name in names:
-        if name in run.detectors:
-            return run.detectors[name]
+        if there := in_run(run, name):
+            return run.detectors[there]
     hint = did_you_mean(names[0], run.detectors)
     raise NotInRun(f"no detector {' or '.join(map(repr, names))} in this run", hint)
+
+
+def in_run(run: RunInfo, name: str) -> str:
+    """What the run calls the detector ``name``; empty where it has none."""
+    converted = name.replace("-", "_")
+    return next((one for one in (name, converted) if one in run.detectors), "")
 
 
 def called(outputs: Outputs, name: str) -> str:

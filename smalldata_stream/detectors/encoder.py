@@ -15,7 +15,6 @@ from smalldata_stream.detectors.default import (
     OneDetector,
     Part,
     Reading,
-    find,
     handed_on,
     scalar,
 )
@@ -55,7 +54,7 @@ class Encoder(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """Every field; positions scaled where that is asked for."""
-        info = find(run, self.detector)
+        info = self.find(run)
         interpolating = "interpolated" in info.versions
         parts = []
         for part in handed_on(info, self.OUTPUTS, prefix=interpolating):

@@ -10,7 +10,6 @@ from smalldata_stream.detectors.default import (
     OneDetector,
     Part,
     Reading,
-    find,
     small_fields,
 )
 from smalldata_stream.detectors.fields import Output, Outputs, spec_of
@@ -44,7 +43,7 @@ class Environment(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """The fields of the environment that the data have."""
-        info = find(run, self.detector)
+        info = self.find(run)
         parts = []
         for signal, one in small_fields(info):
             wanted = (

@@ -15,7 +15,6 @@ from smalldata_stream.detectors.default import (
     Part,
     Reading,
     field_of,
-    find,
     has_field,
     scalar,
 )
@@ -76,7 +75,7 @@ class Ipm(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """What the DAQ computed, and the rest from the channels."""
-        info = find(run, self.detector)
+        info = self.find(run)
         parts = list(self._parts(info))
         if not parts:
             field_of(info, ("sum", *_CHANNELS, *_VOLTS))

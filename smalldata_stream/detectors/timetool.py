@@ -17,7 +17,6 @@ from smalldata_stream.detectors.default import (
     Reading,
     called,
     field_of,
-    find,
     has_field,
     scalar,
 )
@@ -98,7 +97,7 @@ class TimeTool(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """The fit of the DAQ, whatever camera it is of."""
-        info = find(run, self.detector)
+        info = self.find(run)
         parts = tuple(self._ioc(info)) or tuple(self._daq(info))
         return Reading(parts=parts, config=self.config(info))
 

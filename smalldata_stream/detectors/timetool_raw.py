@@ -16,7 +16,6 @@ from smalldata_stream.detectors.default import (
     Part,
     Reading,
     field_of,
-    find,
     has_field,
     scalar,
 )
@@ -120,7 +119,7 @@ class TimeToolRaw(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """Traces from the image or from the DAQ, and the fit."""
-        info = find(run, self.detector)
+        info = self.find(run)
         return Reading(parts=tuple(self._parts(info)), config=self.config(info))
 
     def _parts(self, info: DetectorInfo) -> Iterator[Part]:

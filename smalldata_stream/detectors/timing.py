@@ -16,7 +16,6 @@ from smalldata_stream.detectors.default import (
     Part,
     Reading,
     field_of,
-    find,
     handed_on,
     has_field,
 )
@@ -78,7 +77,7 @@ class Timing(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """The fields that psana's detector has; all but lists for another's."""
-        info = find(run, self.detector)
+        info = self.find(run)
         parts = [
             part
             for part in handed_on(info, self.OUTPUTS)

@@ -16,7 +16,6 @@ from smalldata_stream.detectors.default import (
     Part,
     Reading,
     field_of,
-    find,
     scalar,
 )
 from smalldata_stream.detectors.fields import Output, Outputs
@@ -55,7 +54,7 @@ class Usdusb(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """As many channels as the data have."""
-        info = find(run, self.detector)
+        info = self.find(run)
         signal, one = field_of(info, ("encoder_values", "values", "encoder_count"))
         channels = one.shape[0] if one.shape else 4
         names = {**described(info), **by_number(self.names)}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from smalldata_stream.detectors.default import OneDetector, Part, Reading, find
+from smalldata_stream.detectors.default import OneDetector, Part, Reading
 from smalldata_stream.detectors.fields import Output, Outputs, output_of, spec_of
 from smalldata_stream.run import DetectorInfo, RunInfo
 
@@ -39,7 +39,7 @@ class Wave8(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """The reduced values, and the traces where they are asked for."""
-        info = find(run, self.detector)
+        info = self.find(run)
         return Reading(parts=tuple(self._parts(info)), config=self.config(info))
 
     def _parts(self, info: DetectorInfo) -> Iterator[Part]:

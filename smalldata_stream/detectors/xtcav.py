@@ -11,7 +11,6 @@ from smalldata_stream.detectors.default import (
     OneDetector,
     Part,
     Reading,
-    find,
     small_fields,
 )
 from smalldata_stream.detectors.fields import Output, Outputs, output_of, spec_of
@@ -39,7 +38,7 @@ class Xtcav(OneDetector):
 
     def read(self, run: RunInfo) -> Reading:
         """The profile as the data have it."""
-        info = find(run, self.detector)
+        info = self.find(run)
         parts = []
         for signal, one in small_fields(info):
             known = output_of(self.OUTPUTS, signal.field)
