@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.sources.files_runs import StreamRun
-from smalldata_stream.xtc2.describe import Description, describe
+from smalldata_stream.xtc2.describe import TOLD_BY_EVENTS, Description, describe
 from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import DGRAM_BYTES, FieldType, Service
 from smalldata_stream.xtc2.index import ROW
@@ -43,6 +43,8 @@ def describe_run(parts: Sequence[StreamRun], faults: FaultLog) -> Description:
         for row in _telling(part):
             for names, values in part.stream.values(row):
                 _tell(names, values, config, aliases)
+        for names, values in _told_by_events(part):
+            _tell(names, values, config, aliases)
     one_each = {
         detector: {key: _whole(values) for key, values in fields.items()}
         for detector, fields in config.items()
@@ -86,6 +88,24 @@ def _telling(part: StreamRun) -> list[NDArray[Any]]:
             more = more[more["timestamp"] <= events[0]]
         rows = np.concatenate([rows, more])
     return [np.array([row], ROW) for row in rows if row["size"] > DGRAM_BYTES]
+
+
+def _told_by_events(part: StreamRun) -> Iterator[tuple[Names, dict[str, Any]]]:
+    """What events say of the configuration of a detector, from the first that does."""
+    missing = {
+        (names.detector, names.segment)
+        for i in part.configurations.tolist()
+        for names in part.stream.configurations[i].names.values()
+        if TOLD_BY_EVENTS.get(names.type) in {one.name for one in names.fields}
+    }
+    for number in range(min(FIRST_EVENTS, len(part.events)) if missing else 0):
+        for names, values in part.stream.values(part.events[number : number + 1]):
+            field = TOLD_BY_EVENTS.get(names.type, "")
+            if field in values and (names.detector, names.segment) in missing:
+                missing.remove((names.detector, names.segment))
+                yield names, {field: values[field]}
+        if not missing:
+            return
 
 
 def _tell(

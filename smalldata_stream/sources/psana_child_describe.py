@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from smalldata_stream.batch import Signal
-from smalldata_stream.xtc2.describe import Description, describe
+from smalldata_stream.xtc2.describe import TOLD_BY_EVENTS, Description, describe
 from smalldata_stream.xtc2.format import FieldType
 from smalldata_stream.xtc2.names import ENUM_SEPARATOR, Configuration, Field, Names
 from smalldata_stream.xtc2.recipes import Kind, Place, kind_of
@@ -66,6 +66,15 @@ class Layout:
                     container = contribution([dgram], place, [0])
                     if container is not None:
                         _look(names, container, self._samples[place])
+                        self._tell(names, container)
+
+    def _tell(self, names: Names, container: Any) -> None:
+        """Take what an event says of the configuration of a detector, of one segment."""
+        field = TOLD_BY_EVENTS.get(names.type)
+        known = self._config.setdefault(names.detector, {}) if field else {}
+        key = (names.algorithm, field or "")
+        if field and key not in known and hasattr(container, field):
+            known[key] = np.array(getattr(container, field))
 
     def describe(self) -> Description:
         """The detectors of the run and a recipe for each signal, as far as is known."""

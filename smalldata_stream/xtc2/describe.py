@@ -20,6 +20,12 @@ from smalldata_stream.xtc2.transitions import Sample
 
 FRAME_BYTES = 65536
 
+TOLD_BY_EVENTS: Mapping[str, str] = {"usdusb": "_name"}
+"""Fields by type of detector that are of its configuration, though each event has them.
+
+They are taken from the first event, so that they are known before it is reduced.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
