@@ -152,7 +152,15 @@ Values: TypeAlias = Array | Frames | Ragged
 
 
 def take(values: Values, keep: Mask) -> Values:
-    """The values at which ``keep``, a mask ``(len(values),)``, is true."""
+    """The values at which ``keep``, a mask ``(len(values),)``, is true.
+
+    Values of which all are kept are not copied; but arrays that are not packed become so,
+    as the bits of numpy's sums may depend on how an array lies in memory.
+    """
+    flags = values.flags if isinstance(values, np.ndarray) else None
+    packed = flags is None or (flags.c_contiguous and flags.aligned)
+    if packed and keep.all():
+        return values
     if isinstance(values, Frames):
         kept = [frame for frame, k in zip(values, keep, strict=True) if k]
         return Frames(kept, shape=values.shape, dtype=values.dtype)

@@ -125,8 +125,10 @@ def light_on(
     codes: Any, required: tuple[int, ...] | list[int], excluded: tuple[int, ...] | list[int]
 ) -> Mask:
     """Whether a light is on in each event, from a table ``(events, 288)`` of its codes."""
-    table = np.asarray(codes).astype(bool)
-    on: Mask = ~np.any(table[:, list(excluded)], axis=1)
+    table = np.asarray(codes)
+    on: Mask = np.ones(len(table), bool)
+    for code in excluded:
+        on &= table[:, code] == 0
     if required:
-        on &= np.any(table[:, list(required)], axis=1)
+        on &= np.any([table[:, code] != 0 for code in required], axis=0)
     return on

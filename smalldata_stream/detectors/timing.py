@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.batch import Signal, Values
+from smalldata_stream.batch import Array, Signal, Values
 from smalldata_stream.detectors.default import (
     Names,
     OneDetector,
@@ -101,15 +101,15 @@ class Timing(OneDetector):
         return Reading(parts=tuple(parts), config=self.config(info))
 
 
-def codes_of(info: DetectorInfo) -> tuple[Signal, Callable[[Values], Codes]]:
-    """The signal that has the event codes, and what makes a table ``(n, 288)`` of it."""
+def codes_of(info: DetectorInfo) -> tuple[Signal, Callable[[Values], Array]]:
+    """The signal of the event codes, and what makes a table ``(n, 288)`` of its values."""
     if has_field(info, "eventcodes"):
         signal, one = field_of(info, ("eventcodes",))
         if one.shape not in (None, (CODES,)):
             raise ValueError(
                 f"{info.name}: event codes have shape {one.shape}, not ({CODES},)"
             )
-        return signal, lambda codes: (np.asarray(codes) != 0).astype(np.uint8)
+        return signal, lambda codes: np.asarray(codes)
     signal, _ = field_of(info, _LISTS, "the table of event codes")
     return signal, table_of
 

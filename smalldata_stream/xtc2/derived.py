@@ -75,10 +75,11 @@ def _trial_shape(info: FieldInfo) -> tuple[int, ...]:
 
 
 def _event_codes(sequence: Array) -> Array:
-    code = np.arange(EVENT_CODES)
-    bits = sequence[..., code >> 4] >> (code & 15).astype(sequence.dtype)
-    found: Array = (bits & 1).astype(np.uint8)
-    return found
+    """The bits of 18 words of 16 bits, lowest first."""
+    if sequence.shape[-1] < EVENT_CODES // 16:
+        raise IndexError(f"{sequence.shape[-1]} words have no {EVENT_CODES} event codes")
+    words = np.ascontiguousarray(sequence[..., : EVENT_CODES // 16], "<u2")
+    return np.unpackbits(words.view(np.uint8), axis=-1, bitorder="little")
 
 
 def _pulse_id(pulse_id: Array) -> Array:
