@@ -18,8 +18,12 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.protocols import Reduction
 from smalldata_stream.reductions.azimuthal import Azimuthal
+from smalldata_stream.reductions.baseline import Baseline
+from smalldata_stream.reductions.cfd import Cfd
 from smalldata_stream.reductions.droplet import Droplets
 from smalldata_stream.reductions.full import Full
+from smalldata_stream.reductions.hits import Hits
+from smalldata_stream.reductions.integral import Integral
 from smalldata_stream.reductions.lineout import Lineout
 from smalldata_stream.reductions.plots.histogram import Histogram
 from smalldata_stream.reductions.plots.image import Image
@@ -116,6 +120,10 @@ class Words:
     sum = word(Sum)
     azimuthal = word(Azimuthal)
     droplets = word(Droplets)
+    integral = word(Integral)
+    hits = word(Hits)
+    cfd = word(Cfd)
+    baseline = word(Baseline)
 
     @property
     def plot(self) -> PlotWords:

@@ -1,0 +1,63 @@
+"""Integrals of waveforms over their background."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.kernels.compiled import compiled
+from smalldata_stream.kernels.window import good_samples, level
+
+Array = NDArray[Any]
+
+
+@compiled
+def integrate(
+    waves: Array,
+    good: NDArray[np.bool_],
+    signal: tuple[int, int],
+    background: tuple[int, int],
+    by_median: bool,
+    sign: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Sum of the samples in ``signal``, each less the level of ``background``.
+
+    Parameters
+    ----------
+    waves
+        ``(n, channels, samples)``.
+    good
+        ``(channels, samples)``, True = good sample; others and non-finite ones are left
+        out of sum and level.
+    signal, background
+        First sample, and the one after the last. An empty background has level 0.
+    sign
+        1, or -1 for pulses that go down.
+    out
+        ``(n, channels)``; NaN where the background has no good sample.
+
+    >>> out = np.empty((1, 1))
+    >>> wave = np.array([[[2, 2, 5, 7, 2]]], np.uint16)
+    >>> integrate(wave, np.ones((1, 5), bool), (2, 4), (0, 2), True, 1.0, out)
+    >>> out.tolist()
+    [[8.0]]
+    """
+    first, last = signal
+    before, after = background
+    samples = np.empty(max(1, after - before))
+    for i in range(waves.shape[0]):
+        for c in range(waves.shape[1]):
+            base = 0.0
+            if after > before:
+                n = good_samples(waves[i, c], good[c], before, after, samples)
+                base = level(samples[:n], by_median)
+            total = 0.0
+            for t in range(first, last):
+                v = np.float64(waves[i, c, t])
+                if good[c, t] and math.isfinite(v):
+                    total += v - base
+            out[i, c] = sign * total if math.isfinite(base) else math.nan
