@@ -68,7 +68,7 @@ class TestHits(ReductionContract):
     def test_the_marked_samples(self) -> None:
         for spec, values in self.inputs():
             prepared = self.prepared(spec)
-            assert prepared.chained is not None
+            assert isinstance(prepared.chained, tuple)
             for got, frame in zip(prepared.chained[1](values), values, strict=True):
                 mask = np.ones(frame.shape, bool) if spec.mask is None else spec.mask
                 for row, w, good in zip(
