@@ -20,11 +20,14 @@ from smalldata_stream.protocols import Reduction
 from smalldata_stream.reductions.azimuthal import Azimuthal
 from smalldata_stream.reductions.baseline import Baseline
 from smalldata_stream.reductions.cfd import Cfd
+from smalldata_stream.reductions.compressed import Compressed
+from smalldata_stream.reductions.curvature import Curvature
 from smalldata_stream.reductions.droplet import Droplets
 from smalldata_stream.reductions.full import Full
 from smalldata_stream.reductions.hits import Hits
 from smalldata_stream.reductions.integral import Integral
 from smalldata_stream.reductions.lineout import Lineout
+from smalldata_stream.reductions.normalise import Normalise
 from smalldata_stream.reductions.plots.histogram import Histogram
 from smalldata_stream.reductions.plots.image import Image
 from smalldata_stream.reductions.plots.line import Line
@@ -34,6 +37,7 @@ from smalldata_stream.reductions.plots.strip import Strip
 from smalldata_stream.reductions.projection import Projection
 from smalldata_stream.reductions.rebin import Rebin
 from smalldata_stream.reductions.roi import Roi
+from smalldata_stream.reductions.rotation import Rotate
 from smalldata_stream.reductions.sparse import Sparsify, Unsparsify
 from smalldata_stream.reductions.spectrum import Spectrum
 from smalldata_stream.reductions.sum import Sum
@@ -116,6 +120,10 @@ class Words:
     rebin = word(Rebin)
     spectrum = word(Spectrum)
     sparsify = word(Sparsify)
+    curvature = word(Curvature)
+    rotate = word(Rotate)
+    normalise = word(Normalise)
+    compressed = word(Compressed)
     unsparsify = word(Unsparsify)
     sum = word(Sum)
     azimuthal = word(Azimuthal)

@@ -1,0 +1,152 @@
+"""Images turned about a point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.batch import Mask, Values
+from smalldata_stream.kernels import rotation as kernels
+from smalldata_stream.protocols import PerEvent, Spec
+from smalldata_stream.reductions import pixels
+from smalldata_stream.reductions.memory import Memory
+
+NEAR = 1e-9
+"""Pixels by which a place may miss the frame: rounding, no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotate:
+    """Images turned about a point, float32, of the same shape: ``<name>_area``.
+
+    Each pixel is interpolated between the four about the place where it comes from; bad
+    pixels and those that are not finite are left out, and where good ones weigh less than a
+    half, or the place is outside of the image, the pixel is 0 and (where no event decides
+    that) bad for what is chained behind.
+
+    Parameters
+    ----------
+    angle_deg
+        From the first axis towards the second: positive turns rows into columns, as
+        `scipy.ndimage.rotate` does.
+    center
+        (row, column) that stays where it is, in pixels; None: the middle of the image.
+    area
+        Write the images, too; what is chained behind works on them anyhow.
+    name
+        The word in the output path.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not of this form, or (in ``prepare``) the input is no image.
+
+    Examples
+    --------
+    >>> spec = Spec(dtype=np.dtype("f4"), shape=(3, 3))
+    >>> frame = np.array([[[0, 7, 0], [0, 1, 0], [0, 0, 0]]], "f4")
+    >>> turned = Rotate(angle_deg=90, area=True).prepare(spec).compute(frame)["area"]
+    >>> turned[0].round(6).tolist()
+    [[0.0, 0.0, 0.0], [7.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+
+    angle_deg: float
+    center: Sequence[float] | None = None
+    area: bool = False
+    name: str = "rotated"
+
+    def __post_init__(self) -> None:
+        pixels.check_word("name", self.name, "rotated")
+        if not _finite(self.angle_deg):
+            raise ValueError(f"angle_deg={self.angle_deg!r}: write an angle in degrees")
+        if self.center is None:
+            return
+        given = tuple(self.center)
+        if len(given) != 2 or not all(map(_finite, given)):
+            raise ValueError(f"center={self.center!r}: write (row, column) in pixels")
+        object.__setattr__(self, "center", given)
+
+    def prepare(self, *inputs: Spec) -> PerEvent:
+        """Find where each pixel comes from."""
+        (spec,) = inputs
+        what = f"rotate {self.name!r}"
+        shape = pixels.frame_shape(spec, what)
+        if len(shape) != 2:
+            raise ValueError(
+                f"{what} needs an image of rows and columns; the input is {shape}. Choose "
+                "a tile with roi, or assemble the tiles first"
+            )
+        good = pixels.good_pixels(spec, None, what)
+        mask = np.ones(shape, bool) if good is None else np.ascontiguousarray(good)
+        places = _places((shape[0], shape[1]), self.angle_deg, self.center)
+        seen = np.empty((1, math.prod(shape)), np.float32)
+        kernels.rotate(np.ones((1, *shape), np.float32), mask, *places, seen)
+        turned = pixels.pixel_spec(
+            shape,
+            np.dtype(np.float32),
+            spec,
+            mask=(seen > 0.5).reshape(shape),
+            long_name="turned image",
+        )
+        make = partial(_turned, shape, mask, places, turned, Memory())
+
+        def compute(values: Values) -> Mapping[str, Values]:
+            return {"area": make(values)} if self.area else {}
+
+        return PerEvent(
+            outputs={"area": turned} if self.area else {},
+            compute=compute,
+            chained=(turned, make),
+            config={"mask": turned.mask},
+        )
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and math.isfinite(float(value))
+
+
+Places = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
+
+
+def _places(
+    shape: tuple[int, int], angle_deg: float, center: Sequence[float] | None
+) -> Places:
+    """Where each pixel comes from: upper left neighbour, and how far from it."""
+    rows, columns = shape
+    r0, c0 = center if center is not None else ((rows - 1) / 2, (columns - 1) / 2)
+    quarters, rest = divmod(angle_deg, 90)
+    # Exact for right angles: cos 90° is not quite 0.
+    turn = math.radians(rest)
+    cosine, sine = math.cos(turn), math.sin(turn)
+    for _ in range(int(quarters) % 4):
+        cosine, sine = -sine, cosine
+    row, column = np.mgrid[:rows, :columns].astype(float)
+    from_row = cosine * (row - r0) + sine * (column - c0) + r0
+    from_column = -sine * (row - r0) + cosine * (column - c0) + c0
+    inside = (from_row > -NEAR) & (from_row < rows - 1 + NEAR)
+    inside &= (from_column > -NEAR) & (from_column < columns - 1 + NEAR)
+    from_row = from_row.clip(0, rows - 1)
+    from_column = from_column.clip(0, columns - 1)
+    up, left = np.floor(from_row), np.floor(from_column)
+    at = np.where(inside, up * columns + left, -1).astype(np.int64)
+    down, right = (from_row - up).astype("f4"), (from_column - left).astype("f4")
+    return at.reshape(-1), down.reshape(-1), right.reshape(-1)
+
+
+def _turned(
+    shape: tuple[int, ...],
+    mask: Mask,
+    places: Places,
+    turned: Spec,
+    memory: Memory,
+    values: Values,
+) -> Values:
+    out = memory.empty((len(values), math.prod(shape)), turned.dtype)
+    for which, frames in pixels.stacks(values, shape):
+        kernels.rotate(frames, mask, *places, out[which])
+    return pixels.packed(out, turned)
