@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from smalldata_stream.plan import Plan
 
 
+STEP_KEY = str(STEP)
+
+
 class DefaultNode(Node):
     """Puts out what a default detector makes of the detectors that it reads.
 
@@ -35,7 +38,10 @@ class DefaultNode(Node):
         alias: bool,
     ):
         super().__init__(plan, [*readers] or [plan.source], group)
-        self.parts = reading.parts
+        self.parts = [
+            (part, [STEP_KEY if one == STEP else str(one) for one in part.inputs])
+            for part in reading.parts
+        ]
         self.outputs = {
             below(group, field): spec
             for part in reading.parts
@@ -55,8 +61,8 @@ class DefaultNode(Node):
 
     def work(self, batch: Batch) -> None:
         """Hand on, or compute over the events that have all inputs of a part."""
-        for part in self.parts:
-            inputs = [_column(batch, signal) for signal in part.inputs]
+        for part, keys in self.parts:
+            inputs = [_column(batch, key) for key in keys]
             if part.compute is None:
                 (field,) = part.outputs
                 batch.record.add(below(self.path, field), inputs[0])
@@ -91,8 +97,8 @@ def _reader_of(readers: Sequence[DetectorNode], signal: Signal) -> DetectorNode:
     return found
 
 
-def _column(batch: Batch, signal: Signal) -> Column:
-    if signal == STEP:
+def _column(batch: Batch, key: str) -> Column:
+    if key == STEP_KEY:
         in_step = batch.steps >= 0
         return Column(batch.steps[in_step].astype(np.int32), in_step)
-    return batch.record[str(signal)]
+    return batch.record[key]

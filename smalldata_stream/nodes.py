@@ -188,7 +188,7 @@ class DetectorNode(Node):
         super().__init__(plan, [plan.source], info.name)
         self.info = info
         self.written: dict[str, Signal] = {}
-        self.read: dict[Signal, None] = {}
+        self.read: dict[Signal, str] = {}
         self.frames: tuple[Signal, PerEvent] | None = None
         self._make_frames: Callable[[], None] | None = None
         self.outputs[f"damage/{info.name}"] = Spec(
@@ -197,7 +197,7 @@ class DetectorNode(Node):
 
     def want(self, signal: Signal) -> None:
         """Have the source read ``signal``."""
-        self.read[signal] = None
+        self.read[signal] = str(signal)
         self.plan.signals[signal] = None
 
     def write(self, signal: Signal) -> None:
@@ -267,8 +267,8 @@ class DetectorNode(Node):
 
     def work(self, batch: Batch) -> None:
         """Hand the columns of the batch to the record; calibrate if anybody wants it."""
-        for signal in self.read:
-            batch.record.add(str(signal), batch.columns[signal])
+        for signal, key in self.read.items():
+            batch.record.add(key, batch.columns[signal])
         for path, signal in self.written.items():
             batch.record.add(path, batch.columns[signal])
         if self.info.name in batch.status:
