@@ -1,0 +1,105 @@
+"""The example graphs of the techniques over a simulated run, against its truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from smalldata_stream.cli import main
+from smalldata_stream.h5 import read_tree
+from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
+
+RUN = Simulation(events=60)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> SimulatedFiles:
+    return simulate(tmp_path_factory.mktemp("run"), RUN)
+
+
+@pytest.fixture(scope="module")
+def truth(run: SimulatedFiles) -> dict[str, np.ndarray]:
+    return {path: np.asarray(value) for path, value in read_tree(run.truth).items()}
+
+
+def reduced(run: SimulatedFiles, name: str, folder: Path) -> h5py.File:
+    where = ["--exp", RUN.exp, "--run", str(RUN.run), "--dir", str(run.directory)]
+    assert main(["run", name, *where, "-o", str(folder / f"{name}.h5")]) == 0
+    return h5py.File(folder / f"{name}.h5")
+
+
+def test_pump_probe_has_the_true_delay_and_the_ring_at_its_place(
+    run: SimulatedFiles, truth: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    with reduced(run, "pump_probe", tmp_path) as f:
+        xray = truth["pulses/xray"].astype(bool)
+        assert f["timestamp"][:].tolist() == truth["pulses/timestamps"][xray].tolist()
+        laser = truth["pulses/laser"][xray].astype(bool)
+        delay, true = f["tt/delay"][:], truth["pulses/delay_ps"][xray]
+        assert np.array_equal(np.isfinite(delay), laser)
+        np.testing.assert_allclose(delay[laser], true[laser], atol=5 * 0.5 * 0.005)
+        assert np.array_equal(f["tt/fitted"][:], laser)
+        q = f["UserDataCfg/jungfrau/azav__azav_q"][:]
+        rings = f["jungfrau/azav_azav"][:].mean(axis=0)[0]
+        radius_mm = float(truth["jungfrau/ring_radius"]) * 0.075
+        theta = np.arctan(radius_mm / 100.0)
+        of_ring = 4 * np.pi / (12.398 / 9.5) * np.sin(theta / 2)
+        away = np.abs(q - of_ring) < 0.1
+        assert abs(q[away][np.argmax(rings[away])] - of_ring) < 0.03
+
+
+def test_xpcs_counts_the_photons_of_the_region(
+    run: SimulatedFiles, truth: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    with reduced(run, "xpcs", tmp_path) as f:
+        events = np.flatnonzero(truth["pulses/xray"])
+        photons = []
+        for event in events:
+            first, last = truth["jungfrau/photon_offsets"][event : event + 2]
+            row = truth["jungfrau/photon_row"][first:last]
+            column = truth["jungfrau/photon_column"][first:last]
+            inside = (row >= 300) & (row < 420) & (column >= 600) & (column < 900)
+            photons.append(int(inside.sum()))
+        found = f["jungfrau/speckle_droplet_nDroplets"][:]
+        # Droplets are fewer where photons touch, and more where one at the rim is cut.
+        assert np.corrcoef(found, photons)[0, 1] > 0.98
+        assert 0.8 < found.sum() / sum(photons) < 1.05
+        contrast = f["speckle/contrast"][:]
+        assert np.isfinite(contrast).all()
+
+
+def test_xes_adds_up_over_the_rows(run: SimulatedFiles, tmp_path: Path) -> None:
+    with reduced(run, "xes", tmp_path) as f:
+        spectrum = f["jungfrau/emission_pj_ax_0_data"][:]
+        np.testing.assert_allclose(spectrum.sum(axis=1), f["jungfrau/emission_sum"][:])
+        laser = f["lightStatus/laser"][:].astype(bool)
+        total = f["Sums/jungfrau_emission_pj_ax_0_laser_on"][:]
+        np.testing.assert_allclose(total, spectrum[laser].sum(axis=0), rtol=1e-6)
+
+
+def test_rixs_has_two_lines_at_their_places(run: SimulatedFiles, tmp_path: Path) -> None:
+    with reduced(run, "rixs", tmp_path) as f:
+        spectrum = f["andor_slow/spectrum_pj_ax_0_data"][:]
+        there = np.isfinite(spectrum).all(axis=1)
+        assert there.sum() == RUN.events // 10
+        mean = spectrum[there].mean(axis=0)
+        assert abs(int(np.argmax(mean)) - 200) <= 2
+        assert abs(250 + int(np.argmax(mean[250:])) - 330) <= 4
+        ratio = f["andor_slow/loss_per_elastic"][:]
+        np.testing.assert_allclose(np.nanmean(ratio), 0.4 * 14 / 8, rtol=0.1)
+
+
+def test_tof_finds_the_pulse_of_the_diode(run: SimulatedFiles, tmp_path: Path) -> None:
+    with reduced(run, "tof", tmp_path) as f:
+        number, energy = f["fim0/hits_n"][:], f["gmd/energy"][:]
+        strong = energy > 0.2
+        assert (number[strong] == 1).all()
+        lengths = f["fim0/var_hits_len"][:]
+        assert lengths.tolist() == number.tolist()
+        time, height = f["fim0/var_hits/time"][:], f["fim0/var_hits/height"][:]
+        ones = np.repeat(strong, number)
+        assert ((time[ones] >= 4 * 60) & (time[ones] < 4 * 75)).all()
+        np.testing.assert_allclose(height[ones] / energy[strong], 1500, rtol=0.15)
