@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalldata_stream.batch import Array, Column, Frames, Mask, Ragged, Values, concatenate
 from smalldata_stream.protocols import Spec
@@ -51,6 +52,25 @@ def join(columns: Sequence[Column]) -> Column:
     """The columns of consecutive groups of events as one."""
     with_values = [c.values for c in columns if len(c.values)] or [columns[0].values]
     return Column(concatenate(with_values), np.concatenate([c.mask for c in columns]))
+
+
+def reordered(column: Column, order: NDArray[np.intp]) -> Column:
+    """The column with event ``order[i]`` at place i; every event is in ``order`` once.
+
+    >>> column = Column(np.array([5, 7]), np.array([True, False, True]))
+    >>> reordered(column, np.array([2, 0, 1])).values.tolist()
+    [7, 5]
+    """
+    mask, values = column.mask, column.values
+    present = mask[order]
+    places = (np.cumsum(mask) - 1)[order][present]
+    if not len(places):
+        return Column(values, present)
+    if isinstance(values, Frames):
+        return Column(Frames([values[int(i)] for i in places]), present)
+    if isinstance(values, Ragged):
+        return Column(Ragged.of([values[int(i)] for i in places]), present)
+    return Column(values[places], present)
 
 
 def as_columns(

@@ -41,6 +41,11 @@ def load_graph(name: str) -> GraphFile:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise GraphError(f"{path} cannot be read: {error}") from error
+    return graph_of(path, text)
+
+
+def graph_of(path: Path, text: str) -> GraphFile:
+    """The graph file with this text, whatever is at ``path`` now; raises `GraphError`."""
     spec = importlib.util.spec_from_file_location(f"_graph_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise GraphError(f"{path} is no Python file; a graph file ends in .py")

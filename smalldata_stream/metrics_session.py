@@ -84,18 +84,21 @@ class SessionCounts:
 
     def batch(self, batch: Batch, ledger: Ledger) -> None:
         """A batch has gone through the graph, and ``ledger`` has it: once per batch."""
-        nbytes = sum(column.values.nbytes for column in batch.columns.values())
+        self.events(batch.timestamps, nbytes_of(batch), ledger)
+
+    def events(self, timestamps: NDArray[np.uint64], nbytes: int, ledger: Ledger) -> None:
+        """The same for events that went through a graph elsewhere: of ``nbytes`` bytes."""
         now, state = self._clock(), self._state
         with self._lock:
             self._take(ledger)
-            state.batches.add(np.array([len(batch)]))
+            state.batches.add(np.array([len(timestamps)]))
             state.read_bytes += nbytes
             state.last_batch = now / 1e9
-            if len(batch):
-                state.newest = int(batch.timestamps[-1])
+            if len(timestamps):
+                state.newest = int(timestamps[-1])
             if state.mode == "live":
                 # A copy: what a batch holds may be a view of shared memory.
-                self._unpublished.append(batch.timestamps.copy())
+                self._unpublished.append(timestamps.copy())
                 self._expire(now)
 
     def published(self, publisher: str, *, messages: int, nbytes: int) -> None:
@@ -176,6 +179,11 @@ class SessionCounts:
         # Nothing below keeps the graph waiting.
         state.counts = sum(counts, node_counts(nodes))
         return list(families(state))
+
+
+def nbytes_of(batch: Batch) -> int:
+    """Bytes of the columns of a batch."""
+    return sum(column.values.nbytes for column in batch.columns.values())
 
 
 def node_counts(nodes: Iterable[tuple[str, Node]]) -> RunCounts:

@@ -17,7 +17,15 @@ from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Chosen, Node, foreign_streams
 from smalldata_stream.ledger import DeadLetter, Ledger
 from smalldata_stream.nodes import PerEventNode, TotalNode
-from smalldata_stream.protocols import Afterwards, PerEvent, Plot, Reduction, Result, Spec
+from smalldata_stream.protocols import (
+    Afterwards,
+    PerEvent,
+    Plot,
+    Reduction,
+    Result,
+    Spec,
+    State,
+)
 
 LETTERS_PER_NODE = 20
 """Failures of one node that are kept in full; all are counted."""
@@ -140,6 +148,21 @@ class Plan:
             plot = isinstance(node, TotalNode) and node.shown is not None
             if plot and (not topics or node.plot_path in topics):
                 node.restart()
+
+    def take_states(self) -> dict[str, State]:
+        """The totals of what came since the last call, by node; they begin anew."""
+        found: dict[str, State] = {}
+        for node in self.nodes:
+            if isinstance(node, TotalNode):
+                found[node.path] = node.state
+                node.restart()
+        return found
+
+    def merge_states(self, states: Mapping[str, Any]) -> None:
+        """Add what another plan of the same graph has taken."""
+        for node in self.nodes:
+            if isinstance(node, TotalNode) and node.path in states:
+                node.state.merge(states[node.path])
 
     def push(self, batch: Batch) -> None:
         """Send a batch through the graph; its record is complete when this returns."""

@@ -6,7 +6,7 @@ import argparse
 import shlex
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,11 +14,14 @@ from sinks.hdf5 import Hdf5Sink
 from sinks.hdf5_file import partial_name
 from smalldata_stream.cli.run import output_path, tell
 from smalldata_stream.cli.source import data_directory, open_source, source_arguments
+from smalldata_stream.errors import SmalldataError
+from smalldata_stream.graph import FindConstants
 from smalldata_stream.modes.calibration import find_constants
 from smalldata_stream.modes.display import Publisher
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.live import LiveOptions, nowhere, run_live
 from smalldata_stream.modes.resets import Resets
+from smalldata_stream.modes.session import Report
 from smalldata_stream.modes.shield import Shield
 from smalldata_stream.protocols import Sink, Source
 from smalldata_stream.run import RunInfo
@@ -30,6 +33,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
     parser.add_argument("graph", help="name of a graph in graphs/, or path of a graph file")
     parser.add_argument("--shmem", metavar="TAG", help="tag of the shared-memory server")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share the events of --shmem (default: %(default)s); the "
+        "server needs a client slot (-c) for each",
+    )
     source_arguments(parser)
     parser.add_argument(
         "--publish",
@@ -77,16 +88,35 @@ def run(options: argparse.Namespace) -> int:
             shield=shield,
             command="smalldata-stream " + shlex.join(sys.argv[1:]),
         )
-        directory = None if options.shmem else data_directory(options)
-        reports = run_live(
-            live_source(options),
-            GraphWatch(options.graph),
-            lambda info: find_constants(options.constants, info, directory),
-            live,
-        )
-        for report in reports:
+        for report in reports(options, live):
             tell(report, options.output or Path("nowhere"))
     return 0
+
+
+def reports(options: argparse.Namespace, live: LiveOptions) -> Iterator[Report]:
+    """Of each graph of each run, by one process or by several."""
+    directory = options.dir if options.shmem else data_directory(options)
+
+    def constants(info: RunInfo) -> FindConstants:
+        return find_constants(options.constants, info, directory)
+
+    watch = GraphWatch(options.graph)
+    if options.workers == 1:
+        return run_live(live_source(options), watch, constants, live)
+    if options.workers < 1 or not options.shmem:
+        raise SmalldataError("--workers needs --shmem TAG, and is 1 or more")
+    from smalldata_stream.modes.collector import run_workers
+    from smalldata_stream.modes.relay import Job
+
+    job = Job(
+        tag=options.shmem,
+        path=watch.path,
+        constants=options.constants,
+        directory=directory,
+        display_seconds=live.display_seconds,
+        command=live.command,
+    )
+    return run_workers(job, options.workers, constants, live)
 
 
 def live_source(options: argparse.Namespace) -> Source:

@@ -48,10 +48,40 @@ class Publisher(Protocol):
         """These topics are no more; all where none is named."""
 
 
-class Display:
-    """Offers the plots and the newest values of a session to its publishers."""
+class Shows(Protocol):
+    """What a session tells of itself while it runs."""
 
-    def __init__(self, publishers: Sequence[Publisher], every_seconds: float):
+    def begin(self, session: Session) -> None:
+        """A graph begins."""
+
+    def due(self) -> bool:
+        """Whether it is time to show something."""
+
+    def show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
+        """Show everything as it is now, after ``batch``."""
+
+    def tell_error(self, run: RunInfo, error: str) -> None:
+        """Say that the graph does not build; an empty text says that it does."""
+
+
+def one(topic: str) -> int:
+    """A session by itself is one worker."""
+    return 1
+
+
+class Display:
+    """Offers the plots and the newest values of a session to its publishers.
+
+    ``workers`` says whose events are in a plot.
+    """
+
+    def __init__(
+        self,
+        publishers: Sequence[Publisher],
+        every_seconds: float,
+        workers: Callable[[str], int] = one,
+    ):
+        self._workers = workers
         self._publishers, self._every = publishers, every_seconds
         self._due, self._sequence = 0.0, 0
 
@@ -73,6 +103,7 @@ class Display:
         self._sequence += 1
         plots = session.plan.plots()
         about = {"exp": session.run.exp, "run": session.run.number}
+        about |= {"events": 1, "workers": 1}
         newest = dict(
             messages_of_record(
                 batch.timestamps, batch.record, session.declaration.outputs, about
@@ -98,7 +129,12 @@ class Display:
             plan = session.plan
             plots, totals = {topic: plan.plots()[topic]}, plan.results_of(topic)
             (message,) = plot_messages(
-                plots, totals, session.run, plan.newest, workers=1, sequence=sequence
+                plots,
+                totals,
+                session.run,
+                plan.newest,
+                workers=self._workers(topic),
+                sequence=sequence,
             )
             return message
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.graph import FindConstants
-from smalldata_stream.modes.display import Display, Publisher
+from smalldata_stream.modes.display import Display, Publisher, Shows
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.nowhere import Nowhere
 from smalldata_stream.modes.resets import Resets
@@ -49,6 +49,8 @@ class LiveOptions:
         A batch is never older than ``limits.seconds``.
     display_seconds
         Time between two rounds of publishing.
+    shows
+        Is told what there is to show instead of the publishers.
     sink
         The sink of a run; asked for again when the graph of a run was edited.
     guard
@@ -62,6 +64,7 @@ class LiveOptions:
     limits: BatchLimits = field(default_factory=lambda: BatchLimits(seconds=0.05))
     display_seconds: float = 0.2
     publishers: Sequence[Publisher] = ()
+    shows: Shows | None = None
     metrics: Metrics | None = None
     sink: Callable[[RunInfo], Sink] = nowhere
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -95,6 +98,14 @@ def run_live(
             return
 
 
+def count_published(options: LiveOptions) -> None:
+    """Tell the metrics what the publishers have sent."""
+    if options.metrics is not None:
+        for publisher in options.publishers:
+            counts, name = publisher.counts, type(publisher).__name__
+            options.metrics.published(name, messages=counts.sent, nbytes=counts.bytes)
+
+
 class _LiveRun:
     """One run, with the graph that it has at the moment, if any."""
 
@@ -103,8 +114,11 @@ class _LiveRun:
     ):
         self._run, self._watch = run, watch
         self._constants, self._options = constants, options
-        self._display = Display(options.publishers, options.display_seconds)
+        self._display: Shows = options.shows or Display(
+            options.publishers, options.display_seconds
+        )
         self._session: Session | None = None
+        self._info = run.info
         self._unreduced = 0
         self._signals: tuple[Signal, ...] = ()
 
@@ -121,7 +135,7 @@ class _LiveRun:
                 self._take(self._session, batch)
                 if self._display.due():
                     self._show(batch)
-            if self._watch.changed():
+            if self._watch.changed() or self._knows_more():
                 yield from self._rebuild()
         if batch is not None and self._session is not None:
             self._show(
@@ -149,11 +163,11 @@ class _LiveRun:
         with self._options.guard:
             ledger = self._session.ledger_with(self._run.faults)
         self._display.show(self._session, batch, ledger)
-        metrics = self._options.metrics
-        if metrics is not None:
-            for publisher in self._options.publishers:
-                counts, name = publisher.counts, type(publisher).__name__
-                metrics.published(name, messages=counts.sent, nbytes=counts.bytes)
+        count_published(self._options)
+
+    def _knows_more(self) -> bool:
+        """Whether a graph that did not build may do so by what the run has shown since."""
+        return self._session is None and self._run.info is not self._info
 
     def _rebuild(self) -> Iterator[Report]:
         """Another graph takes over here, if it builds; else the old one goes on."""
@@ -177,6 +191,7 @@ class _LiveRun:
 
     def _made(self) -> Session | None:
         options, info = self._options, self._run.info
+        self._info = info
         try:
             session = Session(
                 info,

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from smalldata_stream.batch import Batch, Mask
+from smalldata_stream.batch import Batch, Column, Mask
 from smalldata_stream.columns import truth
 from smalldata_stream.graph import FindConstants, Graph
 from smalldata_stream.ledger import Ledger
@@ -91,6 +92,10 @@ class Session:
         self.ledger.written += int(np.count_nonzero(kept))
         if self._metrics is not None:
             self._metrics.batch(batch, self.ledger)
+
+    def write(self, timestamps: NDArray[np.uint64], record: Mapping[str, Column]) -> None:
+        """Write events that went through the same graph elsewhere; the ledger is theirs."""
+        self._sink.write(timestamps, record)
 
     def ledger_with(self, faults: Sequence[Fault]) -> Ledger:
         """The ledger with what the source has lost so far and the nodes' failures."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -30,9 +30,10 @@ class Shield:
         self._held = self._asked = False
 
     @contextmanager
-    def armed(self) -> Iterator[None]:
-        """Take the two signals; in the main thread only."""
-        kinds = (signal.SIGINT, signal.SIGTERM)
+    def armed(
+        self, kinds: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)
+    ) -> Iterator[None]:
+        """Take these signals; in the main thread only."""
         former = [signal.signal(kind, self._signalled) for kind in kinds]
         try:
             yield

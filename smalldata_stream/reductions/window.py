@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -82,10 +82,18 @@ class Windowed:
         for begin, pane, count in zip(other.begins, other.panes, other.counts, strict=True):
             copy: Any = self.start()
             copy.merge(pane)
-            self._put(begin, copy, count)
+            self._put(self._room_for(begin, count), copy, count)
         self.newest = max(self.newest, other.newest)
         self.expired += other.expired
         self._drop()
+
+    @property
+    def first(self) -> int:
+        """Timestamp from which on events are in it; 0 where there is none."""
+        if not self.begins or self.window.events is not None:
+            return self.begins[0] if self.begins else 0
+        seconds, rest = divmod(self.begins[0], NANOSECONDS)
+        return seconds << 32 | rest
 
     def value(self) -> Mapping[str, Result]:
         """The totals of the window."""
@@ -130,6 +138,14 @@ class Windowed:
         state = self.start()
         state.add(*(take(one, chosen) for one in values))
         return state, int(np.count_nonzero(chosen))
+
+    def _room_for(self, begin: int, count: int) -> int:
+        """Where a pane of another window goes: many small ones become one of full size."""
+        if self.window.events is None:
+            return begin
+        size = max(1, -(-self.window.events // self.window.panes))
+        k = bisect_right(self.begins, begin) - 1
+        return self.begins[k] if k >= 0 and self.counts[k] + count <= size else begin
 
     def _put(self, begin: int, state: State, count: int) -> None:
         k = bisect_left(self.begins, begin)

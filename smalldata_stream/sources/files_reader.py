@@ -24,20 +24,39 @@ from smalldata_stream.xtc2.recipes import Kind
 
 @dataclass(slots=True)
 class RunReader:
-    """Decodes chosen signals of the streams of one run."""
+    """Decodes chosen signals of the streams of one run.
+
+    ``askable``: the values in force of all signals are followed, so that others can be
+    chosen at any time.
+    """
 
     description: Description
     streams: Sequence[Stream]
     signals: Collection[Signal]
     faults: FaultLog
+    askable: bool = False
     _decoder: Decoder = field(init=False)
     _in_force: InForce = field(init=False)
     _begun: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
 
     def __post_init__(self) -> None:
-        self.signals = list(dict.fromkeys(self.signals))
+        self.ask(self.signals)
+        followed = self.description.recipes if self.askable else self.signals
+        self._in_force = InForce(self.description, followed, self.faults)
+
+    def ask(self, signals: Collection[Signal]) -> None:
+        """Decode these signals from the next batch on."""
+        self.signals = list(dict.fromkeys(signals))
         self._decoder = Decoder(self.description, self.signals, self.faults)
-        self._in_force = InForce(self.description, self.signals, self.faults)
+
+    def describe(self, description: Description) -> None:
+        """Go by a description that knows more, from the next batch on."""
+        self.description = description
+        self.ask(self.signals)
+
+    def forget(self, timestamp: int) -> None:
+        """No event before ``timestamp`` will come any more."""
+        self._in_force.forget(timestamp)
 
     def take_transitions(self, stream: Stream, rows: NDArray[Any]) -> None:
         """Note the steps and slow values among further rows of a stream."""
@@ -64,7 +83,7 @@ class RunReader:
             for block in stream.blocks(*table.part(number, begin, end))
         ]
         columns, status = self._decoder.decode(blocks, end - begin)
-        slow = self._in_force.columns(timestamps)
+        slow = self._in_force.columns(timestamps, self.signals)
         for detector in {signal.detector for signal in slow} - set(status):
             masks = [c.mask for signal, c in slow.items() if signal.detector == detector]
             there = np.logical_or.reduce(masks)

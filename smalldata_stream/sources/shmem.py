@@ -45,6 +45,9 @@ class ShmemSource:
     first_events, first_seconds
         So many events, or those of so many seconds, are looked at for shapes before a run
         is handed on; they are part of it.
+    alone
+        Whether all events should come here. If not, because other clients have their share,
+        nothing is estimated to be missing; see `ShmemRun.enabled`.
 
     >>> source = ShmemSource("xpp")
     >>> source.timeout, source.wait
@@ -58,6 +61,7 @@ class ShmemSource:
     stale_seconds: float = 2.0
     first_events: int = 100
     first_seconds: float = 1.0
+    alone: bool = True
 
     def __post_init__(self) -> None:
         if not self.tag:
@@ -85,6 +89,6 @@ class ShmemSource:
             while (
                 head := feed.next_run(self.first_events, self.first_seconds)
             ) is not None:
-                run = ShmemRun(feed, head, Losses(feed.where))
+                run = ShmemRun(feed, head, Losses(feed.where), alone=self.alone)
                 yield run
                 run.skip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,16 @@ from smalldata_stream.sources.files_stream import MappedFile, Stream
 from smalldata_stream.sources.shmem_feed import Arrived, Feed, Head
 from smalldata_stream.sources.shmem_losses import EARLY, LATE, TWICE, Losses, nanoseconds
 from smalldata_stream.sources.shmem_messages import MOST_SLABS, Gone, Transition
-from smalldata_stream.xtc2.describe import Description
+from smalldata_stream.xtc2.describe import Description, completed, unknown
 from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import Bytes, Service
 from smalldata_stream.xtc2.index import walk_headers
 
 _TRANSITIONS = MOST_SLABS
 """Number of the transitions among the files of the stream; the others are slabs."""
+
+_LOOK_SECONDS = 1.0
+"""Time between two looks for new shapes in events that are not larger than all before."""
 
 _NOTHING: Bytes = np.empty(0, np.uint8)
 
@@ -55,6 +58,7 @@ class ShmemRun:
     feed: Feed
     head: Head
     losses: Losses
+    alone: bool = True
     _log: FaultLog = field(default_factory=FaultLog)
     _stream: Stream = field(init=False)
     _description: Description = field(init=False)
@@ -64,13 +68,16 @@ class ShmemRun:
     _begin: int = 0
     _last: int = -1
     _pauses: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    _enables: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(1, np.uint64))
     _end: str | None = None
+    _reader: RunReader | None = None
+    _unknown: set[Signal] = field(default_factory=set)
+    _largest: int = 0
+    _look_due: float = 0.0
     _used: bool = False
 
     def __post_init__(self) -> None:
-        path = Path(self.feed.where)
-        files: list[MappedFile] = [Memory(path) for _ in range(MOST_SLABS + 1)]
-        self._stream = Stream(path, self._log, files)
+        self._stream = self._new_stream(self._log)
         others = self._take_transitions(self.head.transitions)
         for one in self.head.events:
             self._add(one)
@@ -78,6 +85,8 @@ class ShmemRun:
             self._stream, np.concatenate([others, *(one.rows for one in self.head.events)])
         )
         self._description = describe_run([part], self._log)
+        self._unknown = unknown(self._description)
+        self._largest = max((int(r["size"].max()) for r in self._rows), default=0)
         begun = part.transitions(Service.BEGIN_RUN)["timestamp"]
         self._begin = int(begun[0]) if len(begun) else 0
         exp, number = part.told or ("", 0)
@@ -91,9 +100,49 @@ class ShmemRun:
         self._finish(self.head.end)
         self._count()
 
+    def _new_stream(self, log: FaultLog) -> Stream:
+        path = Path(self.feed.where)
+        files: list[MappedFile] = [Memory(path) for _ in range(MOST_SLABS + 1)]
+        return Stream(path, log, files)
+
+    def _look_again(self) -> None:
+        """Learn the shapes of detectors that have not shown themselves until now."""
+        rows = np.concatenate(self._rows)
+        largest, now = int(rows["size"].max()), time.monotonic()
+        if largest <= self._largest and now < self._look_due:
+            return
+        self._largest, self._look_due = max(self._largest, largest), now + _LOOK_SECONDS
+        log = FaultLog()  # what is wrong was told the first time
+        stream = self._new_stream(log)
+        begin = b"".join(self.head.transitions)
+        stream.files[_TRANSITIONS].buffer = np.frombuffer(begin, np.uint8)
+        others = walk_headers(stream.files[_TRANSITIONS].buffer, 0, _TRANSITIONS).rows
+        stream.extend(others)
+        stream.files[:MOST_SLABS] = self._stream.files[:MOST_SLABS]
+        seen = describe_run([StreamRun.of(stream, np.concatenate([others, rows]))], log)
+        self.learn(seen)
+
+    @property
+    def description(self) -> Description:
+        """What is known of the data of the run."""
+        return self._description
+
+    def learn(self, description: Description) -> None:
+        """Take over the shapes that events which did not come here have shown."""
+        more = completed(self._description, description)
+        if unknown(more) == self._unknown:
+            return
+        self._description, self._unknown = more, unknown(more)
+        self._info = replace(self._info, detectors=more.detectors)
+        if self._reader is not None:
+            self._reader.describe(more)
+
     @property
     def info(self) -> RunInfo:
-        """What the run holds, as far as its first events show it."""
+        """What the run holds, as far as its events have shown it.
+
+        It is another object once they have shown the shape of something more.
+        """
         return self._info
 
     @property
@@ -117,16 +166,36 @@ class ShmemRun:
         check_signals(self._info, signals)
         return self._batches(signals, limits)
 
+    def ask(self, signals: Collection[Signal]) -> None:
+        """Read these signals from the next batch on; raises `SourceError` as `batches`."""
+        check_signals(self._info, signals)
+        if self._reader is not None:
+            self._reader.ask(signals)
+
     def _batches(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
-        reader = RunReader(self._description, [self._stream], signals, self._log)
+        reader = RunReader(
+            self._description, [self._stream], signals, self._log, askable=True
+        )
+        self._reader = reader
         reader.take_transitions(self._stream, self._stream.rows)
         while True:
             if self._due(limits):
+                if self._unknown:
+                    self._look_again()
                 yield from reader.batches(self._table(), limits)
+                reader.forget(max(self._last, 0))
                 self._forget()
             if self.ended:
                 return
             self._receive(reader, self._left(limits))
+
+    def enabled(self, timestamps: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """For each event the Enable before it, the same for all clients of a server.
+
+        Between two events with the same Enable one that is missing was lost.
+        """
+        at = np.searchsorted(self._enables, timestamps, side="right") - 1
+        return self._enables[at]
 
     def skip(self) -> None:
         """Go to the end of the run; what comes until then is given up."""
@@ -170,6 +239,8 @@ class ShmemRun:
         self._stream.extend(rows)
         pauses = rows["timestamp"][rows["service"] == Service.DISABLE]
         self._pauses = np.union1d(self._pauses, pauses)
+        enables = rows["timestamp"][rows["service"] == Service.ENABLE]
+        self._enables = np.union1d(self._enables, enables)
         return rows
 
     def _due(self, limits: BatchLimits) -> bool:
@@ -206,7 +277,10 @@ class ShmemRun:
         counts[EARLY] += int(np.count_nonzero(early))
         counts[LATE] += int(np.count_nonzero(late & ~early))
         rows = rows[~(twice | early | late)]
-        self._look_for_gaps(rows["timestamp"])
+        if self.alone:
+            self._look_for_gaps(rows["timestamp"])
+        elif len(rows):
+            self._last = int(rows["timestamp"][-1])
         return EventTable(rows["timestamp"], [rows], [None])
 
     def _look_for_gaps(self, timestamps: NDArray[np.uint64]) -> None:

@@ -41,6 +41,35 @@ class Description:
     segments: Mapping[tuple[str, str], tuple[int, ...]]
 
 
+def unknown(description: Description) -> set[Signal]:
+    """The signals of events whose shape the events looked at have not shown."""
+    return {
+        signal
+        for signal, recipe in description.raw.items()
+        if recipe.kind is Kind.EVENT and recipe.info.rank and recipe.info.shape is None
+        if not recipe.info.variable and recipe.info.dtype != STRING
+    }
+
+
+def completed(old: Description, new: Description) -> Description:
+    """``old``, with the shapes that only the events behind ``new`` have shown."""
+
+    def chosen(mine: Mapping[Signal, Recipe], theirs: Mapping[Signal, Recipe]) -> Any:
+        return {
+            signal: theirs.get(signal, recipe) if recipe.info.shape is None else recipe
+            for signal, recipe in mine.items()
+        }
+
+    recipes = chosen(old.recipes, new.recipes)
+    detectors = {
+        name: replace(
+            info, fields={key: recipes[Signal(name, *key)].info for key in info.fields}
+        )
+        for name, info in old.detectors.items()
+    }
+    return replace(old, detectors=detectors, raw=chosen(old.raw, new.raw), recipes=recipes)
+
+
 @dataclass(slots=True)
 class _Seen:
     """What is known of one field of one segment."""

@@ -71,10 +71,24 @@ class InForce:
             series.values.append(taken.values[""])
             series.sorted = None
 
-    def columns(self, timestamps: NDArray[np.uint64]) -> dict[Signal, Column]:
-        """The value in force at each event; a gap before the first."""
-        columns: dict[Signal, Column] = {}
+    def forget(self, timestamp: int) -> None:
+        """Let go of what is no longer in force at ``timestamp``."""
         for signal, series in self._series.items():
+            times, values = _in_order(series, self.description.recipes[signal])
+            first = int(np.searchsorted(times, np.uint64(timestamp), side="right")) - 1
+            if first > 0:
+                series.times, series.values = [times[first:]], [values[first:]]
+                series.sorted = (times[first:], values[first:])
+
+    def columns(
+        self, timestamps: NDArray[np.uint64], signals: Collection[Signal]
+    ) -> dict[Signal, Column]:
+        """The value of ``signals`` in force at each event; a gap before the first."""
+        columns: dict[Signal, Column] = {}
+        for signal in signals:
+            if signal not in self._series:
+                continue
+            series = self._series[signal]
             recipe = self.description.recipes[signal]
             times, values = _in_order(series, recipe)
             which = np.searchsorted(times, timestamps, side="right") - 1
