@@ -29,7 +29,7 @@ from smalldata_stream.run import RunInfo
 from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
 from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.shmem import ShmemSource
-from smalldata_stream.sources.shmem_losses import NOT_SENT
+from smalldata_stream.sources.shmem_losses import DROPPED
 from smalldata_stream.xtc2.format import DGRAM, DGRAM_BYTES, Service, service_of
 from tests.shmem.helpers import Playing, needs_server, new_tag
 from tests.shmem.test_shmem_life import child_of
@@ -161,8 +161,9 @@ def test_live_and_batch_write_the_same_bits(
     graph.write_text(GRAPH)
     report, taken = live(simulated, graph, tmp_path / "live.h5", pause=pause)
 
-    # Which events live did not see, and that its ledger says how many: all but those that
-    # were lost before the first or after the last one seen in a step.
+    # Which events live did not see, and that its ledger says how many. What the server did
+    # not hand out is known by the gaps between the events seen in a step; what the reader
+    # gave up is counted wherever it was.
     assert len(sent) == EVENTS
     assert taken <= set(sent)
     missed = [i for i, time in enumerate(sent) if time not in taken]
@@ -171,11 +172,15 @@ def test_live_and_batch_write_the_same_bits(
     ]
     known = [i for i in missed if any(step[0] < i < step[-1] for step in steps)]
     assert report.ledger.closes
-    assert report.ledger.dropped.total() == len(known)
-    assert report.ledger.read == len(taken) + len(known)
+    dropped = report.ledger.dropped
+    assert report.ledger.read == len(taken) + dropped.total()
+    if dropped[DROPPED]:  # on a busy machine
+        assert dropped[DROPPED] <= dropped.total() <= len(missed)
+    else:
+        assert dropped.total() == len(known)
     if pause:
-        assert 0 < len(known) < EVENTS // 2
-        assert report.ledger.dropped[NOT_SENT] > 0
+        assert dropped.total() > 0
+        assert known
 
     (run,) = FilesSource.from_files(simulated.xtc2).runs()
     seen = np.array(sorted(taken), np.uint64)
