@@ -23,11 +23,13 @@ from smalldata_stream.reductions.cfd import Cfd
 from smalldata_stream.reductions.compressed import Compressed
 from smalldata_stream.reductions.curvature import Curvature
 from smalldata_stream.reductions.droplet import Droplets
+from smalldata_stream.reductions.droplet2photon import Droplet2Photon
 from smalldata_stream.reductions.full import Full
 from smalldata_stream.reductions.hits import Hits
 from smalldata_stream.reductions.integral import Integral
 from smalldata_stream.reductions.lineout import Lineout
 from smalldata_stream.reductions.normalise import Normalise
+from smalldata_stream.reductions.photons import Photons
 from smalldata_stream.reductions.plots.histogram import Histogram
 from smalldata_stream.reductions.plots.image import Image
 from smalldata_stream.reductions.plots.line import Line
@@ -132,6 +134,8 @@ class Words:
     hits = word(Hits)
     cfd = word(Cfd)
     baseline = word(Baseline)
+    droplet2photon = word(Droplet2Photon)
+    photons = word(Photons)
 
     @property
     def plot(self) -> PlotWords:

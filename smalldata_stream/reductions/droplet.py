@@ -127,7 +127,9 @@ class Droplets:
         finder = _finder(self, spec)
         number = Spec(dtype=np.dtype(np.int64), long_name="number of droplets")
         outputs = {"nDroplets_all": number, "nDroplets": number}
-        inner = {field: _list_spec(field, spec) for field in _LIST}
+        good = None if finder.good is None else finder.mask_of(spec)
+        frame = replace(spec, mask=good)
+        inner = {field: _list_spec(field, frame) for field in _LIST}
         if self.sparse:
             for field, known_as in _WRITTEN.items():
                 outputs[f"sparse/{known_as}"] = _written(inner[field], self.n_data)

@@ -48,6 +48,13 @@ def check_word(parameter: str, value: Any, such_as: str) -> None:
         raise ValueError(f"{parameter}={value!r}: write a word such as {such_as!r}")
 
 
+def check_positive(parameter: str, value: Any) -> None:
+    """Raise ValueError where ``value`` is not a finite number above 0."""
+    number = isinstance(value, (int, float, np.number))
+    if not number or not 0 < float(value) < math.inf:
+        raise ValueError(f"{parameter}={value!r}: write a number above 0")
+
+
 def limits(dtype: np.dtype[Any], value: Threshold) -> tuple[Any, Any]:
     """(low, high) as scalars of ``dtype`` such that comparing with them is exact.
 

@@ -1,0 +1,219 @@
+"""Photons per pixel, where a photon's charge may be shared by two neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldata_stream.kernels.compiled import compiled
+
+Array = NDArray[Any]
+
+PIECE = 64
+"""Pixels of a row that are asked at once."""
+
+
+# `else` stands where it need not, because numba then leaves out the other branch.
+@compiled
+def _row_of(good: Any, r: int) -> Any:
+    if good is None:
+        return None
+    else:  # noqa: RET505
+        return good[r]
+
+
+@compiled
+def _is_good(good: Any, c: int) -> Any:
+    if good is None:
+        return True
+    else:  # noqa: RET505
+        return good[c]
+
+
+@compiled
+def _divide(
+    row: Array,
+    good: Any,
+    low: Any,
+    top: Any,
+    adu: Any,
+    photons: NDArray[np.uint16],
+    rest: Array,
+) -> None:
+    kind = rest.dtype.type
+    most = kind(65535)
+    for c in range(row.size):
+        x = row[c]
+        v = kind(x) / adu
+        v = v if (x >= low) & (x <= top) & (v > 0) & _is_good(good, c) else kind(0)
+        whole = np.floor(v)
+        rest[c] = v - whole
+        photons[c] = np.uint16(whole if whole < most else most)
+
+
+@compiled
+def _any_half(rest: Array) -> bool:
+    # 32 bits, so that more pixels fit into a vector than with numba's own 64.
+    count = np.int32(0)
+    for c in range(rest.size):
+        count = np.int32(count + np.int32(rest[c] >= 0.5))
+    return bool(count > 0)
+
+
+@compiled
+def _peaks(
+    up: Array, left: Array, rest: Array, right: Array, down: Array, peak: NDArray[np.uint8]
+) -> None:
+    for c in range(rest.size):
+        f = rest[c]
+        is_peak = (f >= 0.5) & (f >= up[c]) & (f >= down[c])
+        peak[c] = np.uint8(is_peak & (f >= left[c]) & (f >= right[c]))
+
+
+@compiled
+def _pair(
+    up: Array,
+    rest: Array,
+    down: Array,
+    used_up: NDArray[np.uint8],
+    used: NDArray[np.uint8],
+    used_down: NDArray[np.uint8],
+    fraction: Any,
+    photons: NDArray[np.uint16],
+) -> None:
+    """One row: `rest` and its neighbours have an empty pixel at each end."""
+    peak = np.empty(PIECE, np.uint8)
+    for start in range(0, photons.size, PIECE):
+        stop = min(start + PIECE, photons.size)
+        if not _any_half(rest[start + 1 : stop + 1]):
+            continue
+        _peaks(
+            up[start + 1 : stop + 1],
+            rest[start:stop],
+            rest[start + 1 : stop + 1],
+            rest[start + 2 : stop + 2],
+            down[start + 1 : stop + 1],
+            peak,
+        )
+        for c in range(start + 1, stop + 1):
+            if not peak[c - start - 1] or used[c]:
+                continue
+            f = rest[c]
+            best, where = rest.dtype.type(0), 0
+            if not used_up[c] and up[c] > best:
+                best, where = up[c], 1
+            if not used[c - 1] and rest[c - 1] > best:
+                best, where = rest[c - 1], 2
+            if not used[c + 1] and rest[c + 1] > best:
+                best, where = rest[c + 1], 3
+            if not used_down[c] and down[c] > best:
+                best, where = down[c], 4
+            if f + best < fraction:
+                continue
+            if photons[c - 1] < 65535:
+                photons[c - 1] += np.uint16(1)
+            used[c] = 1
+            if where == 1:
+                used_up[c] = 1
+            elif where == 2:
+                used[c - 1] = 1
+            elif where == 3:
+                used[c + 1] = 1
+            elif where == 4:
+                used_down[c] = 1
+
+
+@compiled
+def _total(photons: NDArray[np.uint16]) -> int:
+    total = np.uint32(0)
+    for c in range(photons.size):
+        total = np.uint32(total + np.uint32(photons[c]))
+    return int(total)
+
+
+@compiled
+def count_photons(
+    frame: Array,
+    rows: int,
+    good: NDArray[np.bool_] | None,
+    low: Any,
+    top: Any,
+    adu: Any,
+    fraction: Any,
+    photons: NDArray[np.uint16],
+) -> int:
+    """Photons in each pixel of one frame; returns their sum.
+
+    Parameters
+    ----------
+    frame
+        ``(lines, columns)``, C-contiguous: the rows of all tiles one below the other.
+    rows
+        Rows of a tile; charge is not shared by two tiles.
+    good
+        As ``frame``, True = good pixel; None when all are.
+    low, top
+        Pixels below low count as 0, and those above top as bad.
+    adu
+        Of one photon; its dtype is that of the arithmetic.
+    fraction
+        From which sum on two remainders are a photon; dtype of ``adu``.
+    photons
+        Out, as ``frame``; 65535 where there are more.
+
+    Notes
+    -----
+    Each pixel has floor(v / adu) photons, and a remainder f. In the order of the rows, each
+    pixel with f >= 0.5 that no neighbour along row or column exceeds, and that is not used,
+    is looked at together with the largest of its four neighbours that are not used (the
+    first of up, left, right, down): if their remainders add up to ``fraction``, it has one
+    photon more, and both are used. This is the algorithm ``photons`` of psana (LCLS-I).
+
+    >>> frame = np.array([[0, 60, 45, 0, 230]], np.float32)
+    >>> photons = np.empty(frame.shape, np.uint16)
+    >>> one, ninety = np.float32(100), np.float32(0.9)
+    >>> count_photons(frame, 1, None, np.float32(0), np.float32(1e9), one, ninety, photons)
+    3
+    >>> photons.tolist()
+    [[0, 1, 0, 0, 2]]
+    """
+    lines, columns = frame.shape
+    rest = np.zeros((3, columns + 2), np.array(adu).dtype)
+    used = np.zeros((3, columns + 2), np.uint8)
+    total = 0
+    for r0 in range(0, lines, rows):
+        rest[:] = 0
+        used[:] = 0
+        for r in range(rows + 1):
+            # Of three rows kept, this one is new, and the one above it is paired.
+            new, middle, old = r % 3, (r + 2) % 3, (r + 1) % 3
+            used[new] = 0
+            if r < rows:
+                line = r0 + r
+                _divide(
+                    frame[line],
+                    _row_of(good, line),
+                    low,
+                    top,
+                    adu,
+                    photons[line],
+                    rest[new, 1 : columns + 1],
+                )
+            else:
+                rest[new] = 0
+            if r > 0:
+                line = r0 + r - 1
+                _pair(
+                    rest[old],
+                    rest[middle],
+                    rest[new],
+                    used[old],
+                    used[middle],
+                    used[new],
+                    fraction,
+                    photons[line],
+                )
+                total += _total(photons[line])
+    return total
