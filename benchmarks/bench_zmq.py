@@ -5,6 +5,10 @@
 The subscriber is a process of its own on this machine. Cost is the time the graph's thread
 spends in ``wanted`` and ``offer``; latency is from ``offer`` to the message in the hands of
 the subscriber, by the clock of the machine.
+
+The share of the graph's time is that of a live session that never waits for events, the
+worst case, and publishes up to five times a second: with nobody there, with a subscriber
+that sleeps, and with one that reads. The time is that of the graph's thread alone.
 """
 
 from __future__ import annotations
@@ -14,16 +18,26 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sinks.zmq import ZmqPublisher
+from smalldata_stream.batch import BatchLimits
 from smalldata_stream.message import Message
+from smalldata_stream.modes import live
+from smalldata_stream.modes.display import Display
+from smalldata_stream.modes.graph_watch import GraphWatch
+from smalldata_stream.modes.live import LiveOptions, run_live
+from smalldata_stream.run import FieldInfo
+from smalldata_stream.sources.simulated import Script, SimulatedSource
+from smalldata_stream.sources.simulated_detectors import DETECTORS, ScriptedDetector
 
 READER = """
 import sys, time
@@ -46,6 +60,32 @@ PAYLOADS: dict[str, tuple[int, Payload]] = {
 }
 """Topics in a round, and the array of each."""
 ROUNDS = 100
+
+GRAPH = """
+def graph(g, run):
+    light = g.light_status(xray_excluded=[162], laser_required=[90])
+    gmd = g.detector("gmd")
+    cam = g.detector("cam", frames="raw.image", calibration="raw")
+    ring = cam.roi("ROI_0", [[0, 1], [0, 512], [200, 900]])
+    cam.projection(axis=1)
+    cam.sum("calib")
+    gmd["energy"].plot.strip()
+    gmd["energy"].plot.histogram((0, 200, 100))
+    ring["sum"].plot.scatter(gmd["energy"])
+    ring.projection(axis=0).plot.line(by=light["laser"])
+    cam.plot.image()
+"""
+FRAME = np.random.default_rng(1).poisson(5, (1, 512, 1024)).astype(np.uint16)
+CAM = ScriptedDetector(
+    type="axis",
+    fields={
+        ("raw", "image"): (
+            FieldInfo(dtype=FRAME.dtype, rank=3, shape=FRAME.shape, frame=True),
+            lambda event: FRAME,
+        )
+    },
+)
+EVENTS, UPDATES_HZ = 10_000, 5
 
 
 def maker(topic: str, values: Payload, last: bool = False) -> Callable[[], Message]:
@@ -104,6 +144,43 @@ def published(values: Payload, hertz: float, seconds: float) -> str:
     )
 
 
+class Timed(Display):
+    """Adds up the time of the graph's thread in publishing."""
+
+    seconds, rounds = 0.0, 0
+
+    def show(self, *of_session: Any) -> None:
+        begin = time.thread_time()
+        super().show(*of_session)
+        Timed.seconds += time.thread_time() - begin
+        Timed.rounds += 1
+
+
+def share(publishers: Sequence[ZmqPublisher]) -> str:
+    """The part of the time of the graph's thread that goes to publishing."""
+    detectors = {name: DETECTORS[name] for name in ("timing", "gmd")} | {"cam": CAM}
+    source = SimulatedSource(Script(events=EVENTS, detectors=detectors))
+    options = LiveOptions(
+        publishers=publishers,
+        display_seconds=1 / UPDATES_HZ,
+        limits=BatchLimits(events=24, bytes=1 << 30),
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        graph = Path(directory) / "graph.py"
+        graph.write_text(GRAPH)
+        Timed.seconds, Timed.rounds, begin = 0.0, 0, time.thread_time()
+        for _ in run_live(
+            source, GraphWatch(str(graph)), lambda i: lambda n: None, options
+        ):
+            pass
+        whole = time.thread_time() - begin
+    return (
+        f"{100 * Timed.seconds / whole:5.2f} % of {1e3 * whole / EVENTS:.2f} ms per event; "
+        f"{Timed.rounds} rounds in {whole:.1f} s, "
+        f"{1e3 * Timed.seconds / max(Timed.rounds, 1):.2f} ms for each"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="publishing over ZMQ")
@@ -118,6 +195,18 @@ def main() -> None:
                 print(f"{what} read              {cost(publisher, topics, values, 0.01)}")
                 process.send_signal(signal.SIGSTOP)
                 print(f"{what} reader is stopped {cost(publisher, topics, values, 0.01)}")
+    print(
+        f"share of the graph's time: 512 x 1024 frames, {len(GRAPH.splitlines()) - 3} lines"
+    )
+    live.Display = Timed  # type: ignore[attr-defined]
+    share([])  # compiles the kernels
+    with ZmqPublisher() as publisher:
+        print(f"  nobody reads      {share([publisher])}")
+        with reader(publisher) as process:
+            process.send_signal(signal.SIGSTOP)
+            print(f"  reader sleeps     {share([publisher])}")
+            process.send_signal(signal.SIGCONT)
+            print(f"  reader reads      {share([publisher])}", flush=True)
     print("what a subscriber gets")
     for name, (_, values) in PAYLOADS.items():
         for hertz in (10, 100, 0):

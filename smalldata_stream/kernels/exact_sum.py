@@ -253,6 +253,10 @@ def _rounded(high: High, low: Low, out: NDArray[np.float64]) -> None:
         if negative:
             w = ~w + one
             h = ~h + np.uint64(w == 0)
+        if h == 0:  # most are: a multiplication by a power of two does not round
+            small = np.float64(w) * 2.0**-32
+            out[p] = -small if negative else small
+            continue
         shift = 0
         while h != 0:
             # A bit that falls out is kept in the last one: it can only decide a tie.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from sinks.zmq_record import messages_of_record
 from smalldata_stream.batch import Batch
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.message import Message, plot_messages
+from smalldata_stream.modes.pace import Pace
 from smalldata_stream.modes.session import Session
 from smalldata_stream.run import RunInfo
 
@@ -82,8 +82,8 @@ class Display:
         workers: Callable[[str], int] = one,
     ):
         self._workers = workers
-        self._publishers, self._every = publishers, every_seconds
-        self._due, self._sequence = 0.0, 0
+        self._publishers = publishers
+        self._pace, self._sequence = Pace(every_seconds), 0
 
     def begin(self, session: Session) -> None:
         """A graph begins: its plots are listed before the first event."""
@@ -91,15 +91,22 @@ class Display:
             publisher.forget()
             for topic, plot in session.plan.plots().items():
                 publisher.describe(topic, asdict(plot))
-        self._due = 0.0
+        self._pace.hurry()
+
+    def awaited(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same batches; while they are waited for, showing costs the graph nothing."""
+        return self._pace.awaited(batches)
 
     def due(self) -> bool:
         """Whether it is time to show something."""
-        return bool(self._publishers) and time.monotonic() >= self._due
+        return bool(self._publishers) and self._pace.due()
 
     def show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
         """Offer everything as it is now."""
-        self._due = time.monotonic() + self._every
+        with self._pace.shown():
+            self._show(session, batch, ledger)
+
+    def _show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
         self._sequence += 1
         plots = session.plan.plots()
         about = {"exp": session.run.exp, "run": session.run.number}

@@ -127,8 +127,10 @@ class _LiveRun:
         self._build()
         if self._session is not None:
             self._signals = tuple(self._session.plan.signals)
-        batch = None
-        for batch in self._run.batches(self._signals, self._options.limits):
+        batches, batch = self._run.batches(self._signals, self._options.limits), None
+        if isinstance(self._display, Display):
+            batches = self._display.awaited(batches)
+        for batch in batches:
             if self._session is None:
                 self._unreduced += len(batch)
             else:

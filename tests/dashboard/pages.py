@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,11 +62,21 @@ def total(found: Opened, field: str = "counts") -> float:
     return sum(sum(column) for column in values(found, field)[:1])
 
 
-def wait_until_more(found: Opened, than: float, field: str = "counts") -> float:
-    """Until the sum of a column has grown; what it is then."""
+def wait_until(found: Opened, true: Callable[[float], bool], field: str) -> float:
+    """Until the sum of a column is as wanted; what it is then."""
     for _ in range(200):
         now = total(found, field)
-        if now > than:
+        if true(now):
             return now
         found.page.wait_for_timeout(100)
-    raise AssertionError(f"{field} did not move from {than}")
+    raise AssertionError(f"{field} is {now}")
+
+
+def wait_until_more(found: Opened, than: float, field: str = "counts") -> float:
+    """Until the sum of a column has grown."""
+    return wait_until(found, lambda now: now > than, field)
+
+
+def wait_until_less(found: Opened, than: float, field: str = "counts") -> float:
+    """Until the sum of a column is smaller."""
+    return wait_until(found, lambda now: now < than, field)

@@ -15,6 +15,7 @@ from sinks.zmq import ZmqPublisher
 from smalldata_stream.batch import Array, Batch, BatchLimits, Signal
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.live import LiveOptions, run_live
+from smalldata_stream.modes.resets import Resets
 from smalldata_stream.protocols import Fault, Run
 from smalldata_stream.run import FieldInfo, RunInfo
 from smalldata_stream.sources.simulated import EndStep, Script, SimulatedSource
@@ -143,7 +144,6 @@ class Shift:
     source: Paced
     publisher: ZmqPublisher
     stop: Callable[[], None]
-    resets: list[list[str]]
 
 
 @contextmanager
@@ -157,9 +157,11 @@ def shift(
     stop = threading.Event()
     source = Paced(Script(events=100_000, items=steps, detectors=SHIFT), hertz, stop)
     guard = threading.Lock()
-    resets: list[list[str]] = []
-    with ZmqPublisher(address, guard=guard, on_reset=resets.append) as publisher:
-        options = LiveOptions(publishers=[publisher], guard=guard, display_seconds=0.2)
+    resets = Resets()
+    with ZmqPublisher(address, guard=guard, on_reset=resets.ask) as publisher:
+        options = LiveOptions(
+            publishers=[publisher], guard=guard, display_seconds=0.2, resets=resets
+        )
         work: Callable[[], object] = lambda: list(  # noqa: E731
             run_live(source, GraphWatch(str(graph)), lambda i: lambda n: None, options)
         )
@@ -172,6 +174,6 @@ def shift(
             publisher.close()
 
         try:
-            yield Shift(publisher.address, graph, source, publisher, end, resets)
+            yield Shift(publisher.address, graph, source, publisher, end)
         finally:
             end()

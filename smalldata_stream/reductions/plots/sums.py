@@ -81,17 +81,11 @@ class Sums:
         high, low = self.high[:, slot].tolist(), self.low[:, slot].tolist()
         if exact_sum.NOT_A_NUMBER in high:
             return math.nan
-        # Pieces of 32 bits are floats without rounding, and fsum rounds their sum once.
-        return math.fsum(
-            math.ldexp(float(piece), power - scale)
-            for h, w, scale in zip(high, low, SCALES, strict=True)
-            for piece, power in (
-                (h >> 32, 64),
-                (h & 0xFFFFFFFF, 32),
-                (w >> 32, 0),
-                (w & 0xFFFFFFFF, -32),
-            )
-        )
+        total = 0
+        for h, w in zip(high, low, strict=True):  # each in units 2^-64 of the one before
+            total = (total << 64) + (h << 64) + w
+        # Division of integers rounds once, half to even.
+        return total / (1 << 32 + SCALES[-1])
 
 
 def _parts(values: Floats) -> Iterator[tuple[int, Floats]]:

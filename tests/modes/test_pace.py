@@ -1,0 +1,82 @@
+"""How often is shown what: as often as asked for, unless the graph would be slowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from smalldata_stream.batch import Batch
+from smalldata_stream.modes import pace
+from smalldata_stream.modes.pace import LONGEST_SECONDS, Pace
+
+BATCH = Batch(np.zeros(0, np.uint64), np.zeros(0, np.int32), {}, {})
+
+
+class Clock:
+    """Time that passes when it is told to, at work or not."""
+
+    def __init__(self) -> None:
+        self.now, self.work = 100.0, 7.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def thread_time(self) -> float:
+        return self.work
+
+    def works(self, seconds: float) -> None:
+        self.now += seconds
+        self.work += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(pace, "time", clock)
+    return clock
+
+
+def shown_after(clock: Clock, cost: float, waits: float, works: float) -> float:
+    """Seconds until the second round is due, which is asked after each batch."""
+
+    def batches() -> Iterator[Batch]:
+        while True:
+            clock.now += waits
+            yield BATCH
+
+    rate, begin = Pace(0.2), clock.now
+    assert rate.due()
+    with rate.shown():
+        clock.works(cost)
+    for _ in rate.awaited(batches()):
+        clock.works(works)
+        if rate.due():
+            break
+    return clock.now - begin
+
+
+def test_a_graph_that_waits_shows_as_often_as_asked_for(clock: Clock) -> None:
+    assert shown_after(clock, cost=0.05, waits=0.005, works=0.003) < 0.21
+
+
+def test_a_busy_graph_shows_less_often(clock: Clock) -> None:
+    assert shown_after(clock, cost=0.001, waits=0.0, works=0.01) < 0.22
+    assert shown_after(clock, cost=0.01, waits=0.0, works=0.01) == pytest.approx(
+        0.5, abs=0.02
+    )
+
+
+def test_what_is_seen_is_never_older_than_a_second(clock: Clock) -> None:
+    after = shown_after(clock, cost=0.5, waits=0.0, works=0.01)
+    assert after == pytest.approx(LONGEST_SECONDS, abs=0.02)
+
+
+def test_where_nobody_knows_of_waiting_it_is_as_often_as_asked_for(clock: Clock) -> None:
+    rate = Pace(0.2)
+    with rate.shown():
+        clock.works(0.1)
+    assert not rate.due()
+    clock.works(0.11)
+    assert rate.due()
