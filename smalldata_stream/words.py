@@ -29,6 +29,7 @@ from smalldata_stream.reductions.hits import Hits
 from smalldata_stream.reductions.integral import Integral
 from smalldata_stream.reductions.lineout import Lineout
 from smalldata_stream.reductions.normalise import Normalise
+from smalldata_stream.reductions.peaks import Peaks
 from smalldata_stream.reductions.photons import Photons
 from smalldata_stream.reductions.plots.histogram import Histogram
 from smalldata_stream.reductions.plots.image import Image
@@ -122,6 +123,7 @@ class Words:
     rebin = word(Rebin)
     spectrum = word(Spectrum)
     sparsify = word(Sparsify)
+    peaks = word(Peaks)
     curvature = word(Curvature)
     rotate = word(Rotate)
     normalise = word(Normalise)
