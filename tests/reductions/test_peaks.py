@@ -108,13 +108,26 @@ def test_tiles_and_panels() -> None:
     assert len(rows[0]) >= 7
     _, y, *_ = by_psana(frames.reshape(-1, SHAPE[1]), np.ones((192, 96)), tiles=3)
     np.testing.assert_allclose(rows[0] + 64 * tiles[0], y, rtol=1e-6)
-    # A peak on the edge of two panels is a peak of each.
-    halves = Peaks(threshold_adu=40, panels=(2, 3)).prepare(
-        Spec(dtype=frames.dtype, shape=SHAPE)
-    )
+
+
+def test_peaks_end_at_the_edges_of_panels() -> None:
+    spec = Spec(dtype=np.dtype("f4"), shape=SHAPE)
+    row, column = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    radius = np.hypot(row - 31.5, column - 47.5).astype("f4")
     edge = np.random.default_rng(0).normal(10, 2, (1, *SHAPE)).astype("f4")
-    edge[0, 10:14, 30:34] += 200
-    assert np.asarray(halves.compute(edge)["nPeaks"]).tolist() == [2]
+    edge[0, 10:14, 30:34] += 200  # on the edge of two panels of 32 x 32
+    found = {}
+    for panels in ((1, 1), (2, 3)):
+        got = Peaks(threshold_adu=40, panels=panels).prepare(spec).compute(edge)["npix"]
+        assert isinstance(got, Ragged)
+        rows, columns = SHAPE[0] // panels[0], SHAPE[1] // panels[1]
+        direct = peakfinder8._compiled()(
+            2048, edge[0], np.ones(SHAPE, "i1"), radius,
+            columns, rows, panels[1], panels[0], 40.0, 6.0, 2, 30, 3,
+        )  # fmt: skip
+        found[panels] = got[0].tolist()
+        assert found[panels] == list(direct[4])
+    assert found[1, 1] != found[2, 3]
 
 
 def test_loading_it_loads_nothing_else_of_psana() -> None:
