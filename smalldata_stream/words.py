@@ -21,6 +21,7 @@ from smalldata_stream.reductions.azimuthal import Azimuthal
 from smalldata_stream.reductions.baseline import Baseline
 from smalldata_stream.reductions.cfd import Cfd
 from smalldata_stream.reductions.compressed import Compressed
+from smalldata_stream.reductions.contrast import Contrast
 from smalldata_stream.reductions.curvature import Curvature
 from smalldata_stream.reductions.droplet import Droplets
 from smalldata_stream.reductions.droplet2photon import Droplet2Photon
@@ -138,6 +139,7 @@ class Words:
     baseline = word(Baseline)
     droplet2photon = word(Droplet2Photon)
     photons = word(Photons)
+    contrast = word(Contrast)
 
     @property
     def plot(self) -> PlotWords:

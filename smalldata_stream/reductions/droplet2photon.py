@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.batch import Array, Mask, Ragged, Values
+from smalldata_stream.batch import Array, Ragged, Values
 from smalldata_stream.kernels.droplet2photon import (
     add_to_image,
     photon_numbers,
@@ -128,7 +128,9 @@ class Droplet2Photon:
             raise ValueError("droplet2photon stands behind droplets")
         good = np.ones(frame.shape, bool) if frame.mask is None else frame.mask
         lines = (math.prod(frame.shape[:-1]), frame.shape[-1])
-        regions = np.stack([g.reshape(lines) for g in _regions(self, good)])
+        regions = np.stack(
+            [g.reshape(lines) for g in pixels.regions(self.rois, good, "droplet2photon")]
+        )
         of_roi = () if self.rois is None else (len(self.rois),)
         splitter = _Splitter(
             lines, frame.shape[-2], float(self.adu_per_photon), regions, of_roi
@@ -286,25 +288,6 @@ def _images(splitter: _Splitter, spec: Spec, memory: Memory, *values: Values) ->
         if spec.mask is not None:
             image[~good.reshape(splitter.shape)] = 0
     return pixels.packed(out, spec)
-
-
-def _regions(asked: Droplet2Photon, good: Mask) -> list[Mask]:
-    if asked.rois is None:
-        return [good]
-    found = []
-    for box in asked.rois:
-        fits = len(box) == good.ndim and all(
-            0 <= a < b <= n for (a, b), n in zip(box, good.shape, strict=True)
-        )
-        if not fits:
-            raise ValueError(
-                f"rois: {box} is not in the frame {good.shape}; write [first, last] for "
-                "each axis, half-open"
-            )
-        inside = np.zeros(good.shape, bool)
-        inside[tuple(slice(a, b) for a, b in box)] = True
-        found.append(inside & good)
-    return found
 
 
 def _ragged(values: Values) -> Ragged:

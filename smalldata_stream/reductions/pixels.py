@@ -140,6 +140,30 @@ def user_mask(value: Any) -> Mask | None:
     return read_only(array.astype(bool))
 
 
+def regions(rois: Any, good: Mask, what: str) -> list[Mask]:
+    """The good pixels of each box of ``rois``, or of the frame where it is None.
+
+    >>> [r.sum().item() for r in regions([[[0, 1], [0, 2]]], np.ones((3, 4), bool), "it")]
+    [2]
+    """
+    if rois is None:
+        return [good]
+    found = []
+    for box in rois:
+        fits = len(box) == good.ndim and all(
+            0 <= first < last <= n for (first, last), n in zip(box, good.shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"{what}: the region {box} is not in the frame {good.shape}; write "
+                "[first, last] for each axis, half-open"
+            )
+        inside = np.zeros(good.shape, bool)
+        inside[tuple(slice(first, last) for first, last in box)] = True
+        found.append(inside & good)
+    return found
+
+
 def stacks(values: Values, shape: tuple[int, ...]) -> Iterator[tuple[slice, Array]]:
     """The events as read-only C-contiguous arrays ``(n, *shape)``, and which they are.
 
