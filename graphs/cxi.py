@@ -37,7 +37,7 @@ DEFAULTS: list[DefaultDetector] = [
     Ipm("CXI-DG3-BMMON", name="ipm_dg3"),
     Ipm("CXI-USR-DIO", name="usr_dio"),
     Wave8("Sc1Imp", raw=True),
-    TimeTool(("opal_tt", "TTSPEC")),
+    TimeTool(("opal_tt", "TTSPEC", "epics")),
     Usdusb("XRT-USB-ENCODER-01", name="xrt_enc"),
     Usdusb("CXI-USB-ENCODER-01", name="enc"),
     Usdusb("CxiEndstation.0:USDUSB.0", name="KbEncoder"),

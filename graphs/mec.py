@@ -51,7 +51,7 @@ DEFAULTS: list[DefaultDetector] = [
     Ipm("MEC-XT2-IPM-03", name="ipm3"),
     Ipm("MEC-XT2-BMMON-02", name="xt2_ipm2"),
     Ipm("MEC-XT2-BMMON-03", name="xt2_ipm3"),
-    TimeTool(("opal_tt", "TTSPEC")),
+    TimeTool(("opal_tt", "TTSPEC", "epics")),
     Acromag("MEC-AIN-01"),
     FeeSpec("FEE-SPEC0", name="feeBld"),
     Usdusb("XRT-USB-ENCODER-01", name="xrt_enc"),

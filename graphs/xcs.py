@@ -47,7 +47,7 @@ DEFAULTS: list[DefaultDetector] = [
     Ipm("HX2-SB1-BMMON", name="ipm_hx2"),
     Ipm("XCS-SND-DIO", name="snd_dio"),
     Acromag("XCS-AIN-01"),
-    TimeTool(("opal_tt", "TTSPEC")),
+    TimeTool(("opal_tt", "TTSPEC", "epics")),
     FeeSpec("FEE-SPEC0", name="feeBld"),
     Xtcav(),
     Usdusb("XRT-USB-ENCODER-01", name="xrt_enc"),

@@ -61,7 +61,7 @@ DEFAULTS: list[DefaultDetector] = [
     Usdusb(("XPP-USB-ENCODER-02", "usbencoder", "XppEndstation.0:USDUSB.0"), name="enc"),
     Usdusb("XPP-USB-ENCODER-01", name="lom_enc"),
     FeeSpec("FEE-SPEC0", name="feeBld"),
-    TimeTool(("opal_tt", "TTSPEC")),
+    TimeTool(("opal_tt", "TTSPEC", "epics")),
     Xtcav(),
     FieldsOf("l3t"),
     Damage(),

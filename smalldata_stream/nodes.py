@@ -291,9 +291,9 @@ def field_spec(info: DetectorInfo, key: tuple[str, str]) -> Spec:
 
 def cheapest(info: DetectorInfo) -> Signal:
     """The signal that costs least to read, to know whether a detector is there."""
+    fields = info.fields if info.recorded is None else info.recorded
 
-    def cost(signal: Signal) -> tuple[bool, bool, int]:
-        one = info.fields[signal[1:]]
-        return one.frame, one.variable, one.rank
+    def cost(key: tuple[str, str]) -> tuple[bool, bool, int]:
+        return fields[key].frame, fields[key].variable, fields[key].rank
 
-    return min(info.signals(), key=cost)
+    return Signal(info.name, *min(fields, key=cost))

@@ -59,6 +59,9 @@ class DetectorInfo:
     segments: tuple[int, ...] = (0,)
     serial: str = ""
     config: Mapping[tuple[str, str], Any] = field(default_factory=dict)
+    recorded: Mapping[tuple[str, str], FieldInfo] | None = field(
+        default=None, compare=False, repr=False
+    )
 
     def signals(self) -> Iterator[Signal]:
         """Every field as a signal, in the order of the data."""

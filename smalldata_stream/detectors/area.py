@@ -44,6 +44,7 @@ FRAME_FIELDS: Mapping[tuple[str, str], str] = {
     ("epixm320", "raw"): "raw",
     ("epixuhr", "raw"): "raw",
     ("epixuhr3x2", "raw"): "raw",
+    ("generic_container", "xtc1dump"): "calib",
     ("jungfrau", "raw"): "raw",
     ("opal", "raw"): "image",
     ("piranha4", "raw"): "image",
@@ -52,8 +53,9 @@ FRAME_FIELDS: Mapping[tuple[str, str], str] = {
 }
 """The field that holds the pixels, by type of detector and algorithm, as in psana.
 
-psana has no class for alvium, andor, rayonix and zyla: they have the field of an axis. In
-data under another name, ``frames=`` says which.
+A generic_container is a detector of LCLS-I in a run that was converted to xtc2; its frames
+are calibrated already. psana has no class for alvium, andor, rayonix and zyla: they have
+the field of an axis. In data under another name, ``frames=`` says which.
 """
 
 FAMILIES: Mapping[str, Family] = {

@@ -54,6 +54,9 @@ class TimeTool(OneDetector):
     made of it. Where the fit failed it is a gap, and ``fitted`` is false: the DAQ writes 0
     for the position, or amplitude or width are outside of what an edge has.
 
+    The detector is a camera whose DAQ fits the edge, an EPICS time tool with its six
+    numbers in one array, or ``epics``, with variables such as ``TTSPEC:FLTPOS``.
+
     Parameters
     ----------
     polynomial_ps
@@ -104,7 +107,7 @@ class TimeTool(OneDetector):
     def _daq(self, info: DetectorInfo) -> Iterator[Part]:
         found: dict[str, Signal] = {}
         for signal in info.signals():
-            name = called(self.OUTPUTS, signal.field)
+            name = called(self.OUTPUTS, signal.field.rpartition(":")[2])
             if name in FIT or (self.traces and name in TRACES):
                 one = info.fields[signal[1:]]
                 if name in FIT:
@@ -112,7 +115,7 @@ class TimeTool(OneDetector):
                 spec = spec_of(one, output_of(self.OUTPUTS, name))
                 yield Part(inputs=(signal,), outputs={name: spec})
         if "fltpos" not in found:
-            field_of(info, ("fltpos", "FLTPOS"), "the time tool")
+            field_of(info, ("fltpos", "FLTPOS"), "the time tool")  # says what there is
         yield Part(
             inputs=tuple(found.values()),
             outputs=self._judged(),

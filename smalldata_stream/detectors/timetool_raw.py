@@ -40,8 +40,9 @@ class TimeToolRaw(OneDetector):
 
     The reference is what the camera sees with laser and without X-rays. Here it does not
     run along with the events, so that the result of an event depends on that event alone:
-    it is given, as the average of such shots of a run (a ``.sum`` of ``tt_signal`` over
-    them), or it is the reference of the DAQ in the same event.
+    it is given, or it is the reference of the DAQ in the same event. To make one, let
+    ``["tt_signal"].sum("calib", where=...)`` add up the shots with laser and without X-rays
+    of a run; the total divided by its attribute ``count`` is the reference.
 
     Parameters
     ----------

@@ -88,7 +88,9 @@ class Fallback:
         """The detectors of the run; looking at the fields of an unknown one asks psana."""
         every = dict(self.description.detectors)
         for name in self._unknown:
-            every[name] = replace(every[name], fields=AskedFields(self._asker(name)))
+            asked = AskedFields(self._asker(name))
+            recorded = every[name].fields
+            every[name] = replace(every[name], fields=asked, recorded=recorded)
         return every
 
     @property

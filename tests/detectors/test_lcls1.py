@@ -86,9 +86,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def graph(g: Graph, run: RunInfo) -> None:
     g.defaults("xpp")
-    g.detector("cspad", frames="calib", calibration="raw").roi(
-        "ROI_0", [[0, 1], [10, 20], [30, 50]]
-    )
+    g.detector("cspad").roi("ROI_0", [[0, 1], [10, 20], [30, 50]])
 
 
 def reduced(run: Run) -> tuple[Graph, list[Batch]]:

@@ -79,6 +79,27 @@ class TestUnderTheNamesOfLcls1(DetectorContract):
         }
 
 
+class TestFromEpicsVariables(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return TimeTool(("opal_tt", "epics"))
+
+    def data(self) -> Mapping[str, Data]:
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", "TTSPEC:FLTPOS"): FLTPOS,
+            ("raw", "TTSPEC:FLTPOS_PS"): [0.5, 0.0, 0.6, 0.7, GAP],
+            ("raw", "lxt"): [1.0, 1.0, 1.0, 1.0, GAP],
+        }
+        return {"epics": Data(type="epics", fields=fields)}
+
+    def expected(self) -> Mapping[str, Sequence[Any]]:
+        return {
+            "fltpos": FLTPOS,
+            "fltpos_ps": [0.5, 0.0, 0.6, 0.7, GAP],
+            "fitted": [True, False, True, True, GAP],
+            "ttCorr": [0.5, GAP, 0.6, 0.7, GAP],
+        }
+
+
 class TestOfTheIoc(DetectorContract):
     def make(self) -> DefaultDetector:
         return TimeTool("alvium_tt", fwhm_pixel=(5.0, 50.0))

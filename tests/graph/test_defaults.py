@@ -12,6 +12,7 @@ import pytest
 
 from sinks.hdf5 import Hdf5Sink
 from smalldata_stream.batch import BatchLimits, Signal
+from smalldata_stream.columns import join
 from smalldata_stream.detectors.gmd import Gmd
 from smalldata_stream.detectors.ipm import Ipm
 from smalldata_stream.errors import GraphError
@@ -20,10 +21,15 @@ from smalldata_stream.hutches import hutch_defaults, known_hutches
 from smalldata_stream.loading import GraphFile
 from smalldata_stream.modes.batch import Options, reduce_run
 from smalldata_stream.run import RunInfo
+from smalldata_stream.simulate import Simulation, simulate
+from smalldata_stream.sources.files import FilesSource
+from smalldata_stream.sources.psana import PsanaSource
 from smalldata_stream.sources.simulated import Damaged, EndStep, Missing, Script
 from smalldata_stream.sources.simulated import SimulatedSource as Scripted
 from smalldata_stream.testing.detectors import Data, batch_of, run_of
+from smalldata_stream.testing.reductions import same_bits
 from tests.graph import events
+from tests.sources.psana_runs import needs_psana
 
 HUTCHES = ("cxi", "mec", "mfx", "rix", "tmo", "ued", "xcs", "xpp")
 Writes = Callable[[Graph, RunInfo], None]
@@ -129,6 +135,63 @@ def test_what_the_graph_says_before_the_list_stays() -> None:
     laser = np.asarray(batch.record["lightStatus/laser"].values)
     assert laser.tolist() == events.LASER.tolist()
     assert g.plan.config["lightStatus"]["laser_required"] == (90,)
+
+
+def test_a_list_of_ones_own(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from smalldata_stream.detectors.gmd import Gmd\nDEFAULTS = [Gmd(), Gmd('no')]\n"
+    )
+
+    def write(g: Graph, run: RunInfo) -> None:
+        g.defaults(str(mine))
+
+    g = build(write, run_of(DATA))
+    assert set(g.plan.outputs()) == {"gmd/energy", "damage/gmd"}
+    assert g.plan.dropped == ["no: no detector 'no' in this run"]
+    mine.write_text("from smalldata_stream.detectors.gmd import Gmd\nDEFAULTS = [Gdm()]\n")
+    with pytest.raises(GraphError, match=r"mine.py:2: NameError"):
+        build(write, run_of(DATA))
+    mine.write_text("LIST = []\n")
+    with pytest.raises(GraphError, match="has no list DEFAULTS"):
+        build(write, run_of(DATA))
+
+
+@needs_psana
+def test_both_readers_give_the_same_bits(tmp_path: Path) -> None:
+    small = ("timing", "gmd", "ebeam", "ipm2", "encoder", "fim0", "atmopal")
+    files = simulate(tmp_path, Simulation(events=25, detectors=small))
+
+    def write(g: Graph, run: RunInfo) -> None:
+        g.light_status(xray_destination="SC_HXR", laser_required=[90])
+        g.defaults("xpp")
+        g.epics(once=True)
+        g.gmd()
+        g.encoder(scale=0.1)
+        g.fim("fim0", raw=True)
+        g.timetool("atmopal", traces=True)
+        g.timetool_raw("atmopal")
+
+    found = []
+    for source in (FilesSource, PsanaSource):
+        (run,) = source.from_run("xpptut26", 1, files.directory).runs()
+        g = build(write, run.info)
+        batches = list(run.batches(list(g.plan.signals), BatchLimits(events=8)))
+        for batch in batches:
+            g.plan.push(batch)
+        assert not g.plan.failures
+        found.append((g, batches))
+    (mine, ours), (his, theirs) = found
+    assert mine.plan.outputs() == his.plan.outputs()
+    assert len(mine.plan.outputs()) > 90
+    for path in mine.plan.outputs():
+        a, b = (join([x.record[path] for x in all_]) for all_ in (ours, theirs))
+        assert a.mask.tolist() == b.mask.tolist(), path
+        assert same_bits(a.values, b.values), path
+    one, other = mine.plan.results(), his.plan.results()
+    assert {p: r.value.tolist() for p, r in one.items()} == {
+        p: r.value.tolist() for p, r in other.items()
+    }
 
 
 def misspelled_detector(g: Graph, run: RunInfo) -> None:

@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 
 from smalldata_stream.batch import Batch, BatchLimits, Signal, Status
+from smalldata_stream.graph import build
 from smalldata_stream.run import RunInfo
 from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.sources import fallback
 from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.psana_child_methods import info_of, leaves
+from smalldata_stream.testing.detectors import void
 from smalldata_stream.xtc2.derived import derived_of
 from smalldata_stream.xtc2.known import FIELDS_ONLY, METHODS
 from tests.sources.oracle import DATA, ROOT, needs_data, psana_reads_all, read
@@ -178,6 +180,17 @@ def test_nobody_asks_for_the_unknown_detector(tmp_path: Path) -> None:
     assert set(run.info.detectors) == {"old", "known"}
     batches = list(run.batches([N], BatchLimits()))
     assert list(values(batches, N).values()) == list(range(5))
+
+
+@needs_psana
+@pytest.mark.usefixtures("no_psana")
+def test_the_damage_of_an_unknown_detector_is_in_the_data(tmp_path: Path) -> None:
+    run = one(w.write_stream(tmp_path, run_of(OLD, COUNT, events=5)))
+    g = build(lambda g, _: void(g.damage()), run.info)
+    assert set(g.plan.outputs()) == {"damage/old", "damage/known"}
+    for batch in run.batches(list(g.plan.signals), BatchLimits()):
+        g.plan.push(batch)
+        assert np.asarray(batch.record["damage/old"].values).all()
 
 
 def test_without_psana(
