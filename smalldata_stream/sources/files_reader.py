@@ -98,7 +98,9 @@ def check_signals(info: RunInfo, signals: Collection[Signal]) -> None:
     """Raise SourceError, with near spellings, for a signal that a run has not got."""
     for signal in signals:
         detector = info.detector(signal.detector)
-        if (signal.algorithm, signal.field) not in detector.fields:
+        recorded = detector.recorded or {}  # looking at the others may start psana
+        key = (signal.algorithm, signal.field)
+        if key not in recorded and key not in detector.fields:
             known = [".".join(key) for key in detector.fields]
             asked = f"{signal.algorithm}.{signal.field}"
             raise SourceError(f"no signal {signal}; " + did_you_mean(asked, known))
