@@ -105,6 +105,7 @@ class Paced:
     def __init__(self, script: Script, hertz: float, stop: threading.Event) -> None:
         self.script, self.hertz, self.stop = script, hertz, stop
         self.held = threading.Event()
+        self.given = 0
 
     def runs(self) -> Iterator[Run]:
         for run in SimulatedSource(self.script).runs():
@@ -129,6 +130,7 @@ class PacedRun:
             due = begin + number * size / self._source.hertz
             if self._source.stop.wait(max(0.0, due - time.monotonic())):
                 return
+            self._source.given += len(batch)
             yield batch
 
     def ask(self, signals: Collection[Signal]) -> None:
@@ -144,6 +146,7 @@ class Shift:
     source: Paced
     publisher: ZmqPublisher
     stop: Callable[[], None]
+    thread: int
 
 
 @contextmanager
@@ -174,6 +177,8 @@ def shift(
             publisher.close()
 
         try:
-            yield Shift(publisher.address, graph, source, publisher, end)
+            yield Shift(
+                publisher.address, graph, source, publisher, end, thread.native_id or 0
+            )
         finally:
             end()
