@@ -24,6 +24,8 @@ from smalldata_stream.message import Message
 PORT = 12301
 """Where psplot looks unless told otherwise; requests go to the next port."""
 
+PLOTS_PREFIX = "plots/"
+
 TOPICS = "psmon-internal-topics"
 """Topic that lists the others."""
 
@@ -65,6 +67,11 @@ class PsplotPublisher(TopicPublisher):
 
     def describe(self, topic: str, about: Mapping[str, Any]) -> None:
         """psplot knows a topic from its first message on."""
+
+    def offer(self, topic: str, make: Callable[[], Message]) -> None:
+        """As `TopicPublisher.offer`, for plots; psplot shows no values of single events."""
+        if topic.startswith(PLOTS_PREFIX):
+            super().offer(topic, make)
 
     def _prefix(self, topic: str) -> bytes:
         return topic.encode() + b"\x00"

@@ -13,6 +13,7 @@ import numpy as np
 
 from sinks.zmq import ZmqPublisher
 from smalldata_stream.batch import Array, Batch, BatchLimits, Signal
+from smalldata_stream.modes.display import Publisher
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.live import LiveOptions, run_live
 from smalldata_stream.modes.resets import Resets
@@ -151,9 +152,13 @@ class Shift:
 
 @contextmanager
 def shift(
-    path: Path, text: str = GRAPH, hertz: float = HERTZ, address: str = "tcp://127.0.0.1:*"
+    path: Path,
+    text: str = GRAPH,
+    hertz: float = HERTZ,
+    address: str = "tcp://127.0.0.1:*",
+    more: Sequence[Publisher] = (),
 ) -> Iterator[Shift]:
-    """Run a graph live until the block is left."""
+    """Run a graph live until the block is left; ``more`` publishers show it, too."""
     graph = path / "beamtime.py"
     graph.write_text(text)
     steps = tuple(EndStep(after=event) for event in range(99, 2000, 100))
@@ -163,7 +168,7 @@ def shift(
     resets = Resets()
     with ZmqPublisher(address, guard=guard, on_reset=resets.ask) as publisher:
         options = LiveOptions(
-            publishers=[publisher], guard=guard, display_seconds=0.2, resets=resets
+            publishers=[publisher, *more], guard=guard, display_seconds=0.2, resets=resets
         )
         work: Callable[[], object] = lambda: list(  # noqa: E731
             run_live(source, GraphWatch(str(graph)), lambda i: lambda n: None, options)

@@ -196,12 +196,12 @@ def test_topic_nul_and_a_pickle(publisher: PsplotPublisher) -> None:
 
 
 def test_the_list_of_topics(publisher: PsplotPublisher) -> None:
-    publisher.offer("b", lambda: Message("b", {}, {}))
-    publisher.offer("a", lambda: Message("a", {}, {}))
+    publisher.offer("plots/b", lambda: Message("plots/b", {}, {}))
+    publisher.offer("plots/a", lambda: Message("plots/a", {}, {}))
     with zmq.Context() as context:
         socket = subscribed(context, publisher.address, b"psmon-internal-topics\0")
         names: list[str] = []
-        while names != ["a", "b"]:
+        while names != ["plots/a", "plots/b"]:
             assert socket.poll(round(SOON * 1000))
             topic, data = socket.recv_multipart()
             assert topic == b"psmon-internal-topics\0"
