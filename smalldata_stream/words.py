@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
 
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.protocols import Reduction
+from smalldata_stream.reductions.autocorrelation import Autocorrelation
 from smalldata_stream.reductions.azimuthal import Azimuthal
 from smalldata_stream.reductions.baseline import Baseline
+from smalldata_stream.reductions.center import RingCenter
 from smalldata_stream.reductions.cfd import Cfd
 from smalldata_stream.reductions.compressed import Compressed
 from smalldata_stream.reductions.contrast import Contrast
@@ -43,6 +45,7 @@ from smalldata_stream.reductions.rebin import Rebin
 from smalldata_stream.reductions.roi import Roi
 from smalldata_stream.reductions.rotation import Rotate
 from smalldata_stream.reductions.sparse import Sparsify, Unsparsify
+from smalldata_stream.reductions.speckle import SpeckleSize
 from smalldata_stream.reductions.spectrum import Spectrum
 from smalldata_stream.reductions.sum import Sum
 
@@ -125,6 +128,9 @@ class Words:
     spectrum = word(Spectrum)
     sparsify = word(Sparsify)
     peaks = word(Peaks)
+    autocorrelation = word(Autocorrelation)
+    speckle_size = word(SpeckleSize)
+    center = word(RingCenter)
     curvature = word(Curvature)
     rotate = word(Rotate)
     normalise = word(Normalise)

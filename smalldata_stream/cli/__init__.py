@@ -26,6 +26,7 @@ COMMANDS = {
     "simulate": "write a simulated run as real xtc2 files, with its truth",
     "play": "hand a run out in psana's shared memory, as on the day it was taken",
     "live": "run a graph over shared memory or growing files, with live plots",
+    "center": "find the centre of the rings in a mean image of a result file",
     "watch": "show what a live graph publishes: topics, rates, newest values",
     "dashboard": "serve the plots of a live graph as a web page",
     "demo": "simulate a run, reduce it with the tutorial graph, draw a picture",

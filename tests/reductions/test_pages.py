@@ -13,7 +13,13 @@ from smalldata_stream.cli import main
 from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["reductions-corrections.md", "reductions-frames.md", "reductions-peaks.md"]
+PAGES = [
+    "reductions-corrections.md",
+    "reductions-frames.md",
+    "reductions-peaks.md",
+    "reductions-speckle.md",
+    "reductions-center.md",
+]
 RUN = Simulation(events=6)
 
 
