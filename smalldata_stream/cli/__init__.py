@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from smalldata_stream import __version__
 from smalldata_stream.errors import SmalldataError
@@ -29,6 +30,7 @@ COMMANDS = {
     "center": "find the centre of the rings in a mean image of a result file",
     "watch": "show what a live graph publishes: topics, rates, newest values",
     "dashboard": "serve the plots of a live graph as a web page",
+    "import-config": "turn a prod_config file of smalldata_tools into a graph file",
     "demo": "simulate a run, reduce it with the tutorial graph, draw a picture",
 }
 INTERRUPTED = 130
@@ -55,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         subparser = subparsers.add_parser(name, help=text, description=text)
         # Only the command that is asked for is imported: --help must answer at once.
         if name in argv[:1]:
-            importlib.import_module(f"smalldata_stream.cli.{name}").arguments(subparser)
+            module_of(name).arguments(subparser)
     options = parser.parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    command = importlib.import_module(f"smalldata_stream.cli.{options.command}")
+    command = module_of(options.command)
     try:
         check_packages()
         code: int = command.run(options)
@@ -73,3 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     return code
+
+
+def module_of(command: str) -> Any:
+    """The module that holds a command."""
+    return importlib.import_module(f"smalldata_stream.cli.{command.replace('-', '_')}")

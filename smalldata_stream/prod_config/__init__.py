@@ -1,0 +1,1 @@
+"""Existing production configurations of smalldata_tools, as graph files."""

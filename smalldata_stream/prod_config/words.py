@@ -1,0 +1,411 @@
+"""The table: what functions and lists of a prod_config are in the words of a graph.
+
+One translator per function of the old file, in `FUNCTIONS`; to add one, write a function
+that takes the detector's parameters and yields `Call` and `Said`, and a line in the table.
+A call whose word does not exist, or whose parameters the word refuses, becomes a comment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from smalldata_stream.prod_config.known import Lined, Opaque
+
+AS_NONE = "None of the old file"
+"""A parameter that is to be written as None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What could not be translated, and where it is in the old file."""
+
+    line: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A word chained to a detector; ``then`` are words chained behind it.
+
+    ``field`` is the field of the detector that it works on, where that is not its frames.
+    """
+
+    word: str
+    parameters: Mapping[str, Any]
+    line: int
+    then: tuple[Call, ...] = ()
+    field: str = ""
+
+
+Steps: TypeAlias = Iterator[Call | Said]
+
+
+@dataclass
+class Old:
+    """The parameters of one entry of the old file; what is not taken is said in the end."""
+
+    what: str
+    line: int
+    entry: Lined
+    taken: set[str] = field(default_factory=set)
+    said: list[Said] = field(default_factory=list)
+
+    def take(self, key: str, default: Any = None) -> Any:
+        """The value of ``key``; ``default``, and a word about it, if it is not known."""
+        self.taken.add(key)
+        value = self.entry.get(key, default)
+        if contains_opaque(value):
+            self.say(key, f"{key}={text_of(value)}: not known without running the file")
+            return default
+        return value
+
+    def has(self, key: str) -> bool:
+        """Whether the entry has the key and it is not None."""
+        return self.entry.get(key) is not None
+
+    def at(self, key: str) -> int:
+        """The line of a key."""
+        return self.entry.lines.get(key, self.line)
+
+    def say(self, key: str, what: str) -> None:
+        """Note what is not translated."""
+        self.taken.add(key)
+        self.said.append(Said(self.at(key), f"{self.what}: {what}"))
+
+    def ignore(self, *keys: str) -> None:
+        """These have no meaning here, and are lost without a loss."""
+        self.taken.update(keys)
+
+    def rest(self) -> Steps:
+        """All that was not translated."""
+        for key in self.entry:
+            if key not in self.taken:
+                self.say(str(key), f"{key}={text_of(self.entry[key])} has no counterpart")
+        yield from self.said
+
+
+def contains_opaque(value: Any) -> bool:
+    """Whether a value, or anything in it, could not be worked out."""
+    if isinstance(value, Opaque):
+        return True
+    if isinstance(value, dict):
+        return any(map(contains_opaque, value.values()))
+    return isinstance(value, list | tuple | set) and any(map(contains_opaque, value))
+
+
+def text_of(value: Any) -> str:
+    """A value as it stood in the file."""
+    return value.text if isinstance(value, Opaque) else repr(value)
+
+
+def given(**parameters: Any) -> dict[str, Any]:
+    """The parameters that are not None."""
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def threshold(old: Old) -> float | tuple[Any, ...] | None:
+    """``thresADU``, a number or a pair."""
+    value = old.take("thresADU")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def no_mask(old: Old) -> None:
+    """A mask is an array, which is read when the graph is: that is for its author."""
+    for key in ("userMask", "mask"):
+        if old.has(key):
+            old.say(
+                key, f"{key}={text_of(old.entry[key])}: give mask=, an array, True = good"
+            )
+
+
+# ------------------------------------------------------------------------ translators
+
+
+def roi(old: Old) -> Steps:
+    """An entry of getROIs, with its projections."""
+    then = []
+    projections = old.take("pj") or ()
+    for one in [projections] if isinstance(projections, dict) else projections:
+        inner = Old(f"{old.what} pj", old.at("pj"), as_lined(one))
+        then += [step for step in projection(inner) if isinstance(step, Call)]
+        old.said += inner.said
+    if old.has("proj_ax"):
+        axis = old.take("proj_ax")
+        then.append(Call("projection", {"axis": axis}, old.at("proj_ax")))
+    area = old.take("writeArea", default=False)
+    parameters = {"name": old.take("name", "ROI"), "bounds": old.take("ROI")}
+    more = given(area=area or None, threshold_adu=threshold(old))
+    old.ignore("calcPars")
+    no_mask(old)
+    yield Call("roi", given(**parameters) | more, old.line, tuple(then))
+    yield from old.rest()
+
+
+def projection(old: Old, axis: int | None = None) -> Steps:
+    """projectionFunc, with its own or the function's axis."""
+    parameters = given(
+        axis=old.take("axis", axis if axis is not None else -1),
+        mean=old.take("mean", default=False) or None,
+        threshold_adu=threshold(old),
+        name=old.take("name"),
+    )
+    yield Call("projection", parameters, old.line)
+    yield from old.rest()
+
+
+def azimuthal(old: Old) -> Steps:
+    """azimuthalBinning."""
+    center = old.take("center")
+    low, high = old.take("thresADU"), old.take("thresADUhigh")
+    limits = low if high is None else (float("-inf") if low is None else low, high)
+    if old.take("polCorr", default=True):
+        polarization = old.take("Pplane")
+        if polarization is None:
+            old.said.append(
+                Said(
+                    old.line,
+                    f"{old.what}: Pplane was 0 (vertical) unless given; here it is 1",
+                )
+            )
+    else:
+        old.ignore("Pplane")
+        polarization = AS_NONE
+    tilt = (old.take("tx", 0), old.take("ty", 0))
+    yield Call(
+        "azimuthal",
+        given(
+            center_um=tuple(center) if center else None,
+            distance_mm=old.take("dis_to_sam"),
+            photon_energy_kev=old.take("eBeam"),
+            tilt_deg=tilt if any(tilt) else None,
+            q_bins=old.take("qbin"),
+            phi_bins=old.take("phiBins"),
+            polarization=polarization,
+            solid_angle=None if old.take("geomCorr", default=True) else False,
+            threshold_adu=tuple(limits) if isinstance(limits, list) else limits,
+            name=old.take("name"),
+        ),
+        old.line,
+    )
+    old.ignore("ADU_per_photon", "ADU_per_Photon")
+    no_mask(old)
+    yield from old.rest()
+
+
+KEV_ANGSTROM = 12.398419843
+"""Photon energy times wavelength."""
+
+
+def azimuthal_pyfai(old: Old) -> Steps:
+    """azav_pyfai: geometry from a .poni file, or given without rotations."""
+    geometry: Mapping[str, Any] = old.take("ai_kwargs") or {}
+    rotated = [name for name in ("rot1", "rot2", "rot3") if geometry.get(name)]
+    if rotated:
+        old.say("ai_kwargs", f"{', '.join(rotated)}: write a .poni file, and poni=")
+    wavelength = geometry.get("wavelength")
+    center = [
+        round(1e6 * geometry[name], 6) for name in ("poni1", "poni2") if name in geometry
+    ]
+    npts = old.take("npts")
+    if npts is not None:
+        old.say("npts", f"npts={npts}: write q_bins=, the width of a bin in 1/A or edges")
+    yield Call(
+        "azimuthal",
+        given(
+            poni=old.take("poni_file"),
+            center_um=tuple(center) if len(center) == 2 else None,
+            distance_mm=round(1e3 * geometry["dist"], 6) if "dist" in geometry else None,
+            photon_energy_kev=round(KEV_ANGSTROM / (1e10 * wavelength), 6)
+            if wavelength
+            else None,
+            pixel_size_um=round(1e6 * geometry["pixel1"], 6)
+            if "pixel1" in geometry
+            else None,
+            polarization=old.take("polarization_factor"),
+            phi_bins=old.take("npts_az") if old.take("return2d", default=False) else None,
+            threshold_adu=old.take("thres"),
+            name=old.take("name", "pyfai"),
+        ),
+        old.line,
+    )
+    old.ignore("azav_kwargs", "int_units")
+    yield from old.rest()
+
+
+def droplets(old: Old) -> Steps:
+    """dropletFunc and what is made of it."""
+    high, low = old.take("threshold", 5), old.take("thresholdLow")
+    sigma = old.take("useRms", default=True)
+    unit = "sigma" if sigma else "adu"
+    yield Call(
+        "droplets",
+        given(
+            **{f"threshold_{unit}": high, f"threshold_low_{unit}": low},
+            droplet_adu=threshold(old),
+            pixel_max_adu=old.take("pixmax"),
+            n_data=old.take("nData"),
+            name=old.take("name"),
+        ),
+        old.line,
+    )
+    old.ignore("relabel")
+    no_mask(old)
+    yield from old.rest()
+
+
+def droplets_to_photons(old: Old) -> Steps:
+    """dropletFunc, and photons of the droplets."""
+    inner = Old(f"{old.what} droplet", old.at("droplet"), as_lined(old.take("droplet")))
+    photons = Old(f"{old.what} d2p", old.at("d2p"), as_lined(old.take("d2p")))
+    then = Call(
+        "droplet_photons",
+        given(
+            adu_per_photon=photons.take("aduspphot"),
+            n_data=old.take("nData"),
+        ),
+        photons.line,
+    )
+    photons.ignore("cputime")
+    for step in droplets(inner):
+        if isinstance(step, Call):
+            yield Call(step.word, step.parameters, step.line, (then,))
+        else:
+            yield step
+    yield from photons.rest()
+    old.ignore("get_photon_img")
+    yield from old.rest()
+
+
+def photons(old: Old) -> Steps:
+    """photonFunc."""
+    yield Call(
+        "photons",
+        given(
+            adu_per_photon=old.take("ADU_per_photon"),
+            threshold_adu=threshold(old),
+            name=old.take("name"),
+        ),
+        old.line,
+    )
+    yield from old.rest()
+
+
+def autocorrelation(old: Old) -> Steps:
+    """Autocorrelation."""
+    yield Call(
+        "autocorrelation",
+        given(threshold_adu=threshold(old), name=old.take("name")),
+        old.line,
+    )
+    yield from old.rest()
+
+
+def integral(old: Old) -> Steps:
+    """WfIntegration."""
+    yield Call(
+        "integral",
+        given(
+            signal=old.take("sig_roi"),
+            background=old.take("bkg_roi"),
+            negative=old.take("negative_signal", default=False) or None,
+            name=old.take("name"),
+        ),
+        old.line,
+    )
+    yield from old.rest()
+
+
+def hits(old: Old) -> Steps:
+    """SimpleHitFinder."""
+    sigma = old.take("use_rms", default=True)
+    most = old.take("threshold_max", old.take("treshold_max"))
+    yield Call(
+        "hits",
+        given(
+            threshold=old.take("threshold"),
+            in_sigma=sigma or None,
+            background=old.take("bkg_roi") if sigma else None,
+            most=None if sigma else most,
+            name=old.take("name"),
+        ),
+        old.line,
+    )
+    if sigma and most is not None:
+        old.say("threshold_max", f"threshold_max={most}: most= is over the background here")
+    old.ignore("bkg_roi")
+    yield from old.rest()
+
+
+def svd_fit(old: Old) -> Steps:
+    """SvdFit."""
+    yield Call(
+        "svd_fit",
+        given(
+            basis=old.take("basis_file"),
+            n_components=old.take("n_components"),
+            intensity=old.take("mode"),
+            name=old.take("name"),
+        ),
+        old.line,
+    )
+    yield from old.rest()
+
+
+def curvature(old: Old) -> Steps:
+    """PolynomialCurveCorrection."""
+    yield Call(
+        "curvature",
+        given(coefficients=old.take("polynomial_coefficients"), axis=old.take("axis")),
+        old.line,
+    )
+    yield from old.rest()
+
+
+def as_lined(entry: Any) -> Lined:
+    """A dictionary, also one that was made by calling dict."""
+    return entry if isinstance(entry, Lined) else Lined(entry or {})
+
+
+Translator: TypeAlias = Callable[[Old], Steps]
+
+FUNCTIONS: Mapping[str, Translator] = {
+    "getROIs": roi,
+    "getROI": roi,
+    "getProjection": projection,
+    "getProjection_ax0": lambda old: projection(old, 0),
+    "getProjection_ax1": lambda old: projection(old, 1),
+    "getAzIntParams": azimuthal,
+    "get_azav": azimuthal,
+    "getAzIntPyFAIParams": azimuthal_pyfai,
+    "get_azav_pyfai": azimuthal_pyfai,
+    "get_droplet": droplets,
+    "getDropletParams": droplets,
+    "get_droplet2photon": droplets_to_photons,
+    "getDroplet2Photons": droplets_to_photons,
+    "getPhotonParams": photons,
+    "get_photon": photons,
+    "getAutocorrParams": autocorrelation,
+    "get_autocorr": autocorrelation,
+    "get_wf_integrate": integral,
+    "get_wf_hitfinder": hits,
+    "get_wf_svd": svd_fit,
+    "getSvdParams": svd_fit,
+    "get_polynomial_correction": curvature,
+}
+"""Functions that return ``{detector: entry}`` or ``{detector: [entry, ...]}``."""
+
+OF_WAVEFORMS: Iterable[str] = ("integral", "hits", "svd_fit")
+"""Words that work on the traces of a wave8, its field ``raw_all``."""
+
+HAVE_NO_MEANING: Mapping[str, str] = {
+    "getDetImages": "was read and not used",
+    "slow_detectors": "was read and not used",
+    "integrating_detectors": "was read and not used",
+    "get_psplot_configs": "plots are words: .plot.scan(...), docs/plots.md",
+    "get_pressio_compression": "its result was not used",
+    "get_mectt": "never ran",
+    "xdetectors": "only what the graph asks for is read",
+}
+"""Names that are left out, and why."""
