@@ -11,21 +11,12 @@ from itertools import takewhile
 from textwrap import indent
 from typing import Any
 
+from smalldata_stream.prod_config.entry import AS_NONE, Call, Old, Said, as_lined, text_of
 from smalldata_stream.prod_config.file import Config
 from smalldata_stream.prod_config.known import Opaque, Unclear
 from smalldata_stream.prod_config.lists import LISTS, NAMES, default_sums, lists
 from smalldata_stream.prod_config.text import call_text, literal, wrapped
-from smalldata_stream.prod_config.words import (
-    AS_NONE,
-    FUNCTIONS,
-    HAVE_NO_MEANING,
-    OF_WAVEFORMS,
-    Call,
-    Old,
-    Said,
-    as_lined,
-    text_of,
-)
+from smalldata_stream.prod_config.words import FUNCTIONS, HAVE_NO_MEANING, OF_WAVEFORMS
 from smalldata_stream.words import Word, Words
 
 SUMS = ("get_sum_algos", "getDetSums")

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 from smalldata_stream.detectors.acromag import Acromag
 from smalldata_stream.detectors.timetool import TimeTool
 from smalldata_stream.hutches import hutch_defaults
+from smalldata_stream.prod_config.entry import Said, contains_opaque, text_of
 from smalldata_stream.prod_config.file import Config
 from smalldata_stream.prod_config.known import Opaque, Unclear
 from smalldata_stream.prod_config.text import literal
-from smalldata_stream.prod_config.words import Said, contains_opaque, text_of
 
 LISTS: Mapping[str, str] = {
     "Acromag": "from smalldata_stream.detectors.acromag import Acromag",

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from smalldata_stream.prod_config.words import AS_NONE, Call
+from smalldata_stream.prod_config.entry import AS_NONE, Call
 
 FIRST: Mapping[str, tuple[str, ...]] = {"roi": ("name", "bounds"), "sum": ("algorithm",)}
 """Parameters that are written without their names."""

@@ -25,7 +25,7 @@ import smalldata_tools_that_is_not_here
 hutch = "xpp"
 detectors = ["jungfrau", "fim0", "andor", "opal_not_in_this_run"]
 epicsPV = []
-epicsArchFilePV = [("mono_energy", "energy")]
+epicsArchFilePV = [("temperature", "energy")]
 epicsOncePV = ["sample_x"]
 ttCalib = [0.5, 0.002]
 filters = [["ipm2/sum", 0.1, 10.0, "filter1"]]
@@ -381,3 +381,37 @@ def getROIs(run):
     assert 'names={1: "a", 3: "b"}, scale={1: 1.0, 3: 2.0}' in imported.text
     assert "sum" not in words
     assert ["singlePhoton" in one.what for one in imported.said] == [True]
+
+
+def test_photons_and_curved_lines(tmp_path: Path) -> None:
+    text = """
+detectors = ["jungfrau", "atmopal"]
+def get_droplet2photon(run):
+    return {"jungfrau": {"droplet": {"threshold": 10, "thresholdLow": 3, "useRms": False},
+                         "d2p": {"aduspphot": 162, "cputime": True}, "nData": 900,
+                         "get_photon_img": False}}
+def get_polynomial_correction(run):
+    return {"atmopal": {"polynomial_coefficients": [1e-4, 0.0, 3.0], "axis": 0,
+                         "method": "roll", "projection": {"axis": 1}}}
+def getPhotonParams(run):
+    return {"jungfrau": {"ADU_per_photon": 9.5, "thresADU": 0.5}}
+"""
+    config = write(tmp_path, text)
+    imported = as_graph(read_config(config), "old.py", "xpp")
+    assert imported.said == []
+    g = Recorder()
+    graph_function(imported.text)(g, types.SimpleNamespace(number=1))
+    words = [(word, kw) for word, _, kw in g.calls if word not in ("defaults", "detector")]
+    assert words == [
+        ("droplets", {"threshold_adu": 10, "threshold_low_adu": 3}),
+        ("droplet2photon", {"adu_per_photon": 162, "n_data": 900}),
+        ("photons", {"adu_per_photon": 9.5, "threshold_adu": 0.5}),
+        ("sum", {}),
+        ("curvature", {"coefficients": [1e-4, 0.0, 3.0], "axis": 0, "area": True}),
+        ("projection", {"axis": 1}),
+        ("sum", {}),
+    ]
+    graph = import_config(config)[1]
+    simulate(tmp_path, Simulation(events=4, detectors=("jungfrau", "atmopal")))
+    where = ["--exp", "xpptut26", "--run", "1", "--dir", str(tmp_path)]
+    assert main(["check", str(graph), *where]) == 0
