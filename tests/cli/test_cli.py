@@ -178,7 +178,7 @@ def test_help_knows_every_command(tmp_path: Path) -> None:
     done = command("--help", cwd=tmp_path)
     assert done.returncode == 0
     for name in COMMANDS:
-        assert re.search(rf"^ +{name} +\w", done.stdout, re.MULTILINE)
+        assert re.search(rf"^ +{name}\s+\w", done.stdout, re.MULTILINE)
 
 
 def test_damaged_data_end_with_their_own_exit_code(
