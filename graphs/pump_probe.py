@@ -48,7 +48,7 @@ def graph(g: Graph, run: RunInfo) -> None:
         center_um=CENTER_UM,
         distance_mm=DISTANCE_MM,
         photon_energy_kev=PHOTON_ENERGY_KEV,
-        q_bins=0.02,
+        q_bins=np.arange(0.3, 2.2, 0.02),  # not the direct beam
     )
     ring = jungfrau.roi("ROI_0", [[0, 1], [130, 330], [550, 630]])
     signal = g.function(
@@ -57,7 +57,8 @@ def graph(g: Graph, run: RunInfo) -> None:
         "gmd/energy",
         name="jungfrau/ring_per_pulse",
     )
-    signal.plot.scan(delay, bins=(-1.0, 2.0, 30), by="lightStatus/laser")
+    signal.plot.scan("scan/lxt", by="lightStatus/laser")
+    signal.plot.scan(delay, bins=(-1.0, 2.0, 30), name="corrected", title="corrected delay")
     rings["azav"].lineout(axis=0, index=0).plot.line(by="lightStatus/laser")
 
     jungfrau.sum("calib", where="lightStatus/laser", name="calib_laser_on")
