@@ -29,13 +29,19 @@ LOG_SPAN = 1e6
 NAN_COLOUR = "#d7dce1"
 LIMITS = (1.0, 99.5)
 """Percentiles of the pixels that the colours span."""
+SAMPLE = 256
+"""Percentiles are those of at most so many rows and columns, evenly chosen."""
 
 HEIGHTS = (280, 440)
 """Pixels of the screen, for wide images and for high ones."""
 
 
 def image(message: Message) -> Drawn:
-    """The mean or the last frame, in linear or logarithmic colours; two switches choose."""
+    """The mean or the last frame, in linear or logarithmic colours; two switches choose.
+
+    The first message is drawn in every way that can be chosen, for pages without a server;
+    later ones only as the switches stand. A server that hears of a switch draws again.
+    """
     above = heading()
     x_label, y_label = (str(message.metadata.get(f"{axis}_label", "")) for axis in "xy")
     made = panel(x_label, y_label, height_for(message), match_aspect=True)
@@ -46,17 +52,24 @@ def image(message: Message) -> Drawn:
     layers = [
         Layer(made, sources[field], field, kind) for field in FIELDS for kind in SCALES
     ]
-    switches = row(switch(FIELDS), switch(SCALES), spacing=12, margin=(2, 4, 2, 10))
+    fields, scales = switch(FIELDS), switch(SCALES)
+    switches = row(fields, scales, spacing=12, margin=(2, 4, 2, 10))
     connect(switches.children, layers)
+    everything = True
 
     def update(message: Message) -> None:
+        nonlocal everything
         width, height = (float(size) for size in message.arrays["extent"])
+        seen = (FIELDS[fields.active], SCALES[scales.active])
         for field, source in sources.items():
-            pixels = message.arrays[field]
-            sizes = {"x": [0.0], "y": [0.0], "width": [width], "height": [height]}
-            source.data = {"image": [pixels], **sizes}
+            if everything or field == seen[0]:
+                pixels = message.arrays[field]
+                sizes = {"x": [0.0], "y": [0.0], "width": [width], "height": [height]}
+                source.data = {"image": [pixels], **sizes}
         for layer in layers:
-            layer.fit(message.arrays[layer.field])
+            if everything or (layer.field, layer.scale) == seen:
+                layer.fit(message.arrays[layer.field])
+        everything = False
         rows, columns = message.arrays["mean"].shape
         whole = (columns, rows) == (width, height)
         said = "" if whole else f"{width:.0f} × {height:.0f} pixels averaged for display"
@@ -88,7 +101,9 @@ class Layer:
 
     def fit(self, pixels: Array) -> None:
         """Let the colours span what the pixels span, but for a few of them."""
-        usable = pixels[np.isfinite(pixels)]
+        rows, columns = (max(1, -(-size // SAMPLE)) for size in pixels.shape)
+        chosen = pixels[::rows, ::columns]
+        usable = chosen[np.isfinite(chosen)]
         if self.scale == "log":
             usable = usable[usable > 0]
         low, high = (0.0, 1.0)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from bokeh.models import Column, Div, InlineStyleSheet
+from bokeh.models import Column, Div, InlineStyleSheet, RadioButtonGroup
 
 from smalldata_stream.dashboard import style
 from smalldata_stream.dashboard.text import status_text
@@ -78,10 +78,17 @@ class Card:
             self._figure.update(message)
             return
         self._figure, self._form = Figure.of(message), form
+        for switch in self._figure.model.select({"type": RadioButtonGroup}):
+            switch.on_change("active", self._draw_again)
         wide = ["wide"] if self._figure.kind in WIDE else []
         self.model.update(
             children=[self._status, self._figure.model], css_classes=["card", *wide]
         )
+
+    def _draw_again(self, attr: str, old: object, new: object) -> None:
+        """What a switch now shows was not drawn while nobody saw it."""
+        if self._figure is not None and self._shown is not None:
+            self._figure.update(self._shown)
 
 
 def form_of(message: Message) -> tuple[object, ...]:

@@ -183,3 +183,27 @@ def test_a_message_that_cannot_be_drawn_is_said_on_its_card() -> None:
     card.say({"age": 0.0}, 0.0)
     assert "no plot of kind 'pie'" in card.model.children[0].text
     assert not card.drawn
+
+
+def test_what_a_switch_shows_is_the_newest_even_in_a_pause() -> None:
+    models = pytest.importorskip("bokeh.models", reason="Bokeh is not installed")
+    from smalldata_stream.dashboard.card import Card
+
+    card = Card("plots/cam/image")
+    for value in (1.0, 2.0):
+        pixels = {field: np.full((2, 3), value, np.float32) for field in ("mean", "last")}
+        arrays = {**pixels, "extent": np.array([3, 2])}
+        card.show(Message(card.topic, {"kind": "image"}, arrays))
+
+    def drawn() -> list[float]:
+        sources = card.model.select({"type": models.ColumnDataSource})
+        return sorted(float(source.data["image"][0].max()) for source in sources)
+
+    assert drawn() == [1.0, 2.0]
+    (switch,) = (
+        group
+        for group in card.model.select({"type": models.RadioButtonGroup})
+        if group.labels == ["mean", "last"]
+    )
+    switch.active = 1
+    assert drawn() == [2.0, 2.0]

@@ -66,13 +66,33 @@ def test_an_updated_figure_shows_what_a_new_one_shows(k: int) -> None:
     figure = Figure.of(MOMENTS[0][k])
     model, ids = figure.model, {m.id for m in figure.model.references()}
     for moment in MOMENTS[1:]:
-        figure.update(moment[k])
+        update_whole(figure, moment[k])
         assert str(data(figure)) == str(data(Figure.of(moment[k])))
     assert figure.model is model
     fixed = ("ColumnDataSource", "figure", "Line", "Scatter", "Image", "LinearColorMapper")
     names = {m.id for m in figure.model.references() if type(m).__name__ in fixed}
     assert names <= ids
     assert f"{MOMENTS[-1][k].metadata['events']} events" in texts(figure)
+
+
+def update_whole(figure: Figure, message: Message) -> None:
+    """Update what is seen, and then what the switches of an image may show."""
+    switches = list(figure.model.select({"type": bokeh_models.RadioButtonGroup}))
+    for chosen in (1, 0):
+        for switch in switches:
+            switch.active = chosen
+        figure.update(message)
+
+
+def test_of_an_image_only_what_is_seen_is_drawn_again() -> None:
+    first, then = (MOMENTS[i][TOPICS.index("plots/cam/image")] for i in (1, 2))
+    figure = Figure.of(first)
+    sources = figure.model.select({"type": bokeh_models.ColumnDataSource})
+    figure.update(then)
+    drawn = [source.data["image"][0] for source in sources]
+    assert sorted(id(array) for array in drawn) == sorted(
+        id(array) for array in (then.arrays["mean"], first.arrays["last"])
+    )
 
 
 def texts(figure: Figure) -> str:
