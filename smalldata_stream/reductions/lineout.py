@@ -121,9 +121,11 @@ def _lines(
     flat = np.ascontiguousarray(mask.reshape(-1))
     lines: Array = np.zeros((len(values), *(data.shape or ())), data.dtype)
     found = np.empty(len(values), np.int64)
+    kind = data.dtype.type
+    lowest = kind(-np.inf if data.dtype.kind == "f" else np.iinfo(data.dtype).min)
     for which, frames in pixels.stacks(values, shape):
         if index is None:
-            brightest(frames.reshape(len(frames), -1), flat, found[which])
+            brightest(frames.reshape(len(frames), -1), flat, lowest, found[which])
         else:
             found[which] = index
         for frame, place, line in zip(frames, found[which], lines[which], strict=True):

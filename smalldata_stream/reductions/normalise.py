@@ -12,6 +12,7 @@ import numpy as np
 from smalldata_stream.batch import Array, Column, Frames, Ragged, Values
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
+from smalldata_stream.reductions.memory import Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class Normalise:
         frames = spec.kind == "frames"
         dtype = np.dtype(np.float32 if frames else np.float64)
         ratio = replace(spec, dtype=dtype, unit=unit, long_name="divided by a number")
-        make = partial(_ratio, self.least, dtype)
+        make = partial(_ratio, self.least, dtype, Memory())
         compute = partial(_compute, make)
         if frames and not self.area:
             return PerEvent(outputs={}, compute=compute, inner={"": ratio}, chained="")
@@ -90,7 +91,13 @@ def _compute(make: Callable[..., Column], *values: Values) -> Mapping[str, Colum
     return {"": make(*values)}
 
 
-def _ratio(least: float | None, dtype: np.dtype[Any], values: Values, by: Values) -> Column:
+def _ratio(
+    least: float | None,
+    dtype: np.dtype[Any],
+    memory: Memory,
+    values: Values,
+    by: Values,
+) -> Column:
     number = np.asarray(by).astype(float)
     present = np.isfinite(number) & (number != 0)
     if least is not None:
@@ -98,8 +105,10 @@ def _ratio(least: float | None, dtype: np.dtype[Any], values: Values, by: Values
     chosen = number[present]
     if isinstance(values, Frames):
         taken = [f for f, p in zip(values, present, strict=True) if p]
-        frames = [np.divide(f, n, dtype=dtype) for f, n in zip(taken, chosen, strict=True)]
-        return Column(Frames(frames, shape=values.shape, dtype=dtype), present)
+        out = memory.empty((len(taken), *values.shape), dtype)
+        for frame, number_, to in zip(taken, chosen, out, strict=True):
+            np.divide(frame, dtype.type(number_), out=to, casting="same_kind")
+        return Column(Frames(list(out), shape=values.shape, dtype=dtype), present)
     if isinstance(values, Ragged):
         lists = [v / n for v, n, p in zip(values, number, present, strict=True) if p]
         return Column(Ragged.of(lists, dtype), present)
