@@ -60,6 +60,9 @@ class Shows(Protocol):
     def show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
         """Show everything as it is now, after ``batch``."""
 
+    def show_values(self, session: Session, batch: Batch) -> bool:
+        """Show the newest values between two rounds; False if nobody wants them."""
+
     def tell_error(self, run: RunInfo, error: str) -> None:
         """Say that the graph does not build; an empty text says that it does."""
 
@@ -83,7 +86,8 @@ class Display:
     ):
         self._workers = workers
         self._publishers = publishers
-        self._pace, self._sequence = Pace(every_seconds), 0
+        self._pace, self._values = Pace(every_seconds), Pace(0.0)
+        self._sequence = 0
 
     def begin(self, session: Session) -> None:
         """A graph begins: its plots are listed before the first event."""
@@ -95,7 +99,7 @@ class Display:
 
     def awaited(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches; while they are waited for, showing costs the graph nothing."""
-        return self._pace.awaited(batches)
+        return self._pace.awaited(self._values.awaited(batches))
 
     def due(self) -> bool:
         """Whether it is time to show something."""
@@ -109,13 +113,7 @@ class Display:
     def _show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
         self._sequence += 1
         plots = session.plan.plots()
-        about = {"exp": session.run.exp, "run": session.run.number}
-        about |= {"events": 1, "workers": 1}
-        newest = dict(
-            messages_of_record(
-                batch.timestamps, batch.record, session.declaration.outputs, about
-            )
-        )
+        newest = newest_values(session, batch)
         for publisher in self._publishers:
             publisher.tell(told(session, ledger))
             publisher.wanted([*plots, *newest])
@@ -123,6 +121,26 @@ class Display:
                 publisher.offer(topic, self._plot(session, topic))
             for topic, make in newest.items():
                 publisher.offer(topic, make)
+
+    def show_values(self, session: Session, batch: Batch) -> bool:
+        """Offer the newest values to those who read them now.
+
+        Plots are made at the rate at which people look; values come with every batch.
+        """
+        if not self._publishers or not self._values.due():
+            return False
+        with self._values.shown():
+            return self._show_values(session, batch)
+
+    def _show_values(self, session: Session, batch: Batch) -> bool:
+        shown = False
+        topics = {path.partition("/")[0] for path in session.declaration.outputs}
+        for publisher in self._publishers:
+            wanted = publisher.wanted(topics)
+            for topic, make in newest_values(session, batch, wanted).items():
+                publisher.offer(topic, make)
+                shown = True
+        return shown
 
     def tell_error(self, run: RunInfo, error: str) -> None:
         """Say that the graph does not build; an empty text says that it does."""
@@ -146,6 +164,19 @@ class Display:
             return message
 
         return make
+
+
+def newest_values(
+    session: Session, batch: Batch, topics: Collection[str] | None = None
+) -> dict[str, Callable[[], Message]]:
+    """By topic, the newest values of each detector, or of those among ``topics``."""
+    outputs = session.declaration.outputs
+    if topics is not None:
+        outputs = {
+            path: spec for path, spec in outputs.items() if path.partition("/")[0] in topics
+        }
+    about = {"exp": session.run.exp, "run": session.run.number, "events": 1, "workers": 1}
+    return dict(messages_of_record(batch.timestamps, batch.record, outputs, about))
 
 
 def told(session: Session, ledger: Ledger) -> dict[str, Any]:

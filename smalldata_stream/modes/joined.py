@@ -112,6 +112,8 @@ class JoinedRun:
         newest = self._shown[0]
         if len(taken.kept) and not (len(newest) and taken.kept[-1] < newest[-1]):
             self._shown = (taken.kept, taken.record)
+            if not self._retired and not self._display.due():
+                self._display.show_values(self._session, self._batch())
         if self._metrics is not None:
             # Its ledger comes with the next `Shown`; until then the last one stands.
             ledger, faults = self._balance()
@@ -146,17 +148,20 @@ class JoinedRun:
         with self._options.guard:
             self._session.ledger, faults = self._balance()
             ledger = self._session.ledger_with(faults)
-        timestamps, record = self._shown
-        steps = np.full(len(timestamps), -1, np.int32)
-        batch = Batch(timestamps, steps, {}, {}, Record(record))
         for publisher in self._options.publishers:
             publisher.tell({"workers": dict(workers)})
-        self._display.show(self._session, batch, ledger)
+        self._display.show(self._session, self._batch(), ledger)
         count_published(self._options)
         if self._metrics is not None:
             self._metrics.queue(
                 "collector", depth=self._rows.depth, dropped=self._rows.late
             )
+
+    def _batch(self) -> Batch:
+        """The newest rows that came."""
+        timestamps, record = self._shown
+        steps = np.full(len(timestamps), -1, np.int32)
+        return Batch(timestamps, steps, {}, {}, Record(record))
 
     def end(self) -> Report:
         """All workers have ended it: write what waits, the totals, and the ledger."""

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BATCH_SECONDS = 0.03
+"""No event waits longer for others to be reduced with."""
+
 NO_GRAPH = "the graph does not build"
 """Why events failed that came while there was no graph for the run."""
 
@@ -48,7 +51,7 @@ class LiveOptions:
     limits
         A batch is never older than ``limits.seconds``.
     display_seconds
-        Time between two rounds of publishing.
+        Time between two rounds of publishing; newest values go with every batch.
     shows
         Is told what there is to show instead of the publishers.
     sink
@@ -61,7 +64,7 @@ class LiveOptions:
         Keeps signals away while a batch is taken.
     """
 
-    limits: BatchLimits = field(default_factory=lambda: BatchLimits(seconds=0.05))
+    limits: BatchLimits = field(default_factory=lambda: BatchLimits(seconds=BATCH_SECONDS))
     display_seconds: float = 0.2
     publishers: Sequence[Publisher] = ()
     shows: Shows | None = None
@@ -137,6 +140,8 @@ class _LiveRun:
                 self._take(self._session, batch)
                 if self._display.due():
                     self._show(batch)
+                elif self._display.show_values(self._session, batch):
+                    count_published(self._options)
             if self._watch.changed() or self._knows_more():
                 yield from self._rebuild()
         if batch is not None and self._session is not None:

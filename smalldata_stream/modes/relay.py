@@ -29,7 +29,7 @@ from smalldata_stream.ledger import Ledger
 from smalldata_stream.metrics_session import nbytes_of
 from smalldata_stream.modes.calibration import find_constants
 from smalldata_stream.modes.graph_watch import GraphWatch
-from smalldata_stream.modes.live import LiveOptions, run_live
+from smalldata_stream.modes.live import BATCH_SECONDS, LiveOptions, run_live
 from smalldata_stream.modes.session import Session
 from smalldata_stream.modes.shield import Shield
 from smalldata_stream.protocols import Askable, Declaration, Fault, Result, Run
@@ -49,7 +49,7 @@ class Job:
     path: Path
     constants: str | None = None
     directory: Path | None = None
-    limits: BatchLimits = field(default_factory=lambda: BatchLimits(seconds=0.05))
+    limits: BatchLimits = field(default_factory=lambda: BatchLimits(seconds=BATCH_SECONDS))
     display_seconds: float = 0.2
     command: str = ""
 
@@ -183,6 +183,10 @@ class Relay:
         self._due = time.monotonic() + self._every
         self.flush()
         self.send(_shown(session, ledger))
+
+    def show_values(self, session: Session, batch: Batch) -> bool:
+        """The collector has them with the batch."""
+        return False
 
     def tell_error(self, run: RunInfo, error: str) -> None:
         """Say that the graph does not build; an empty text says that it does."""

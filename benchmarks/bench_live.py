@@ -1,0 +1,375 @@
+"""Live, from pulse to published, and what it costs: our session against psana's own loop.
+
+    python benchmarks/bench_live.py [--seconds 5]
+
+A real shmemServer is fed by `smalldata_stream.play`, in a process of its own; events have
+the timestamp at which they are sent. "published" is when the publisher has sent a round
+that has the event in it; a subscriber in another process reads all topics. psana's loop
+runs over the same server, with the same settings, and only reads: what it takes from pulse
+to read is what no client can do better. The last part needs no server: the same batches
+again and again, CPU time of the whole process, with the four kinds of readers in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from sinks.zmq import ZmqPublisher  # noqa: E402
+from smalldata_stream.batch import Batch, BatchLimits, Signal  # noqa: E402
+from smalldata_stream.graph import FindConstants  # noqa: E402
+from smalldata_stream.metrics import Metrics  # noqa: E402
+from smalldata_stream.metrics_counts import pulse_nanoseconds  # noqa: E402
+from smalldata_stream.modes.calibration import find_constants  # noqa: E402
+from smalldata_stream.modes.graph_watch import GraphWatch  # noqa: E402
+from smalldata_stream.modes.live import LiveOptions, run_live  # noqa: E402
+from smalldata_stream.protocols import Fault, Run, Source  # noqa: E402
+from smalldata_stream.run import RunInfo  # noqa: E402
+from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate  # noqa: E402
+from smalldata_stream.simulate.xtc2_writer import Names, Service, Stream  # noqa: E402
+from smalldata_stream.sources.files import FilesSource  # noqa: E402
+from smalldata_stream.sources.shmem import ShmemSource  # noqa: E402
+
+FIELDS = 80
+TARGETS = {"nobody reads": "(target < 1 %)", "one sleeps": "(target < 2 %)"}
+SCALARS = Names(
+    detector="scalars",
+    type="generic_container",
+    algorithm="xtc1dump",
+    version=(0, 1, 0),
+    fields={f"s{i}": ("f8", 0) for i in range(FIELDS)},
+)
+SCALAR_GRAPH = """
+def graph(g, run):
+    g.detector("scalars")["s0"].plot.strip()
+"""
+FRAME_GRAPH = """
+def graph(g, run):
+    g.detector("gmd")
+    jungfrau = g.detector("jungfrau")
+    ring = jungfrau.roi("ROI_0", [[0, 1], [130, 330], [550, 630]])
+    ring.projection(axis=0)
+    jungfrau.azimuthal(
+        center_um=(19_200.0, 38_400.0), pixel_size_um=75.0, distance_mm=100.0,
+        photon_energy_kev=9.5, q_bins=0.02,
+    )
+    ring["sum"].plot.strip()
+    jungfrau.plot.image()
+"""
+PLAY = """
+import sys
+from smalldata_stream.play import Play, play
+from smalldata_stream.sources.files import FilesSource
+tag, rate, loops, *files = sys.argv[1:]
+how = Play(tag=tag, rate_hz=float(rate), loops=int(loops))
+try:
+    print(play(FilesSource.from_files(files), how).events)
+except KeyboardInterrupt:
+    pass
+"""
+PSANA = """
+import os, sys, time, types
+krtc = types.ModuleType("krtc"); krtc.KerberosTicket = type("KerberosTicket", (), {})
+sys.modules["krtc"] = krtc
+from psana import DataSource
+tag, most, detector, algorithm, *fields = sys.argv[1:]
+run = next(DataSource(shmem=tag, skip_calib_load="all").runs())
+found = getattr(run.Detector(detector), algorithm)
+readers = [getattr(found, name) for name in fields]
+late = []
+for event in run.events():
+    if not late:
+        begin, used = time.perf_counter(), time.process_time()
+    for read in readers:
+        read(event)
+    stamp = event.timestamp
+    late.append(time.time() - 631152000 - (stamp >> 32) - (stamp & 0xffffffff) * 1e-9)
+    last = time.perf_counter()
+    if last - begin > float(most):  # at the end of the data it may wait for ever
+        break
+print(len(late), last - begin, time.process_time() - used, *late, file=sys.stderr)
+sys.stderr.flush()
+os._exit(0)
+"""
+READ = """
+import sys
+from smalldata_stream.client import Client
+with Client(sys.argv[1]) as client:
+    client.subscribe()
+    print("subscribed", flush=True)
+    while True:
+        client.next()
+"""
+SLEEP = """
+import sys, time
+import zmq
+socket = zmq.Context().socket(zmq.SUB)
+socket.setsockopt(zmq.SUBSCRIBE, b"")
+socket.connect(sys.argv[1])
+print("subscribed", flush=True)
+time.sleep(600)
+"""
+
+
+def write_scalars(path: Path, events: int) -> Path:
+    """A run of events with 80 scalars each."""
+    with Stream(path, Path(os.devnull), [SCALARS]) as stream:
+        stream.configure(1)
+        stream.transition(2, Service.BEGIN_RUN)
+        stream.transition(3, Service.BEGIN_STEP)
+        stream.transition(4, Service.ENABLE)
+        count = np.arange(events)
+        stream.events(10 + count, [(SCALARS, dict.fromkeys(SCALARS.fields, count))])
+        for k, service in enumerate((Service.DISABLE, Service.END_STEP, Service.END_RUN)):
+            stream.transition(10 + events + k, service)
+    return path
+
+
+class Latencies(Metrics):
+    """Metrics that keep the time from pulse to publish of each event."""
+
+    def __init__(self) -> None:
+        super().__init__("live")
+        self.seconds: list[NDArray[np.float64]] = []
+        self.ends: list[float] = []
+        self.counts: list[int] = []
+
+    def _measure(self, timestamps: NDArray[np.uint64], now: int) -> None:
+        super()._measure(timestamps, now)
+        self.seconds.append((now - pulse_nanoseconds(timestamps)) / 1e9)
+
+    def events(self, timestamps: NDArray[np.uint64], nbytes: int, ledger: object) -> None:
+        super().events(timestamps, nbytes, ledger)  # type: ignore[arg-type]
+        self.ends.append(time.perf_counter())
+        self.counts.append(len(timestamps))
+
+
+class First:
+    """The first run of a source."""
+
+    def __init__(self, source: Source):
+        self.source = source
+
+    def runs(self) -> Iterator[Run]:
+        for run in self.source.runs():
+            yield run
+            return
+
+
+@contextmanager
+def subscriber(code: str | None, address: str) -> Iterator[None]:
+    """A reader of all topics in another process, or none."""
+    if code is None:
+        yield
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, address], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def player(
+    tag: str, rate: float, loops: int, files: Sequence[Path], *, wait: bool = True
+) -> Iterator[list[int]]:
+    """A run that is played; how many events there were, afterwards."""
+    sent: list[int] = []
+    process = subprocess.Popen(
+        [sys.executable, "-c", PLAY, tag, f"{rate}", f"{loops}", *map(str, files)],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    yield sent
+    if not wait:
+        process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    sent.append(int(said or 0))
+
+
+def cpu() -> float:
+    used = [resource.getrusage(who) for who in (0, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def ours(
+    tag: str, graph: Path, constants: str | None, reader: str | None
+) -> tuple[Latencies, float]:
+    """One live session over one run; its latencies, and its CPU seconds."""
+    metrics, before, guard = Latencies(), cpu(), threading.Lock()
+    with ZmqPublisher(guard=guard) as publisher, subscriber(reader, publisher.address):
+        options = LiveOptions(publishers=[publisher], metrics=metrics, guard=guard)
+        reports = run_live(
+            First(ShmemSource(tag, timeout=60)),
+            GraphWatch(str(graph)),
+            lambda info: find_constants(constants, info, None),
+            options,
+        )
+        for report in reports:
+            assert report.ledger.closes
+    return metrics, cpu() - before
+
+
+def psana(
+    tag: str, most: float, detector: str, algorithm: str, fields: Sequence[str]
+) -> tuple[int, float, float, NDArray[np.float64]]:
+    """Events, seconds from the first to the last, CPU seconds, pulse to read of each."""
+    done = subprocess.run(
+        [sys.executable, "-c", PSANA, tag, f"{most}", detector, algorithm, *fields],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    n, seconds, used, *late = done.stderr.split("\n")[-2].split()
+    return int(n), float(seconds), float(used), np.array(late, float)
+
+
+def centiles(seconds: NDArray[np.float64]) -> str:
+    half, most = np.percentile(seconds, [50, 99]) * 1e3
+    return f"p50 {half:6.1f} ms   p99 {most:6.1f} ms"
+
+
+def latency(
+    name: str,
+    files: Sequence[Path],
+    graph: Path,
+    constants: str | None,
+    rate: float,
+    loops: int,
+    where: tuple[str, str, list[str]],
+    target_ms: float,
+) -> None:
+    """Pulse to published, beside psana's pulse to read."""
+    tag = f"bench{os.getpid()}"
+    with player(tag, rate, loops, files) as sent:
+        metrics, _ = ours(tag, graph, constants, READ)
+    late = np.concatenate(metrics.seconds)
+    late = late[len(late) // 4 :]  # without the time in which kernels are compiled
+    print(f"{name}, {rate:g} Hz, {sent[0]} events", flush=True)
+    print(
+        f"  ours, pulse to published   {centiles(late)}   (target p99 < {target_ms:g} ms)"
+    )
+    with player(tag, rate, 10 * loops, files, wait=False):
+        _, _, _, bare = psana(tag, loops, *where)
+    print(f"  psana, pulse to read       {centiles(bare[len(bare) // 4 :])}", flush=True)
+
+
+def sustained(path: Path, graph: Path, loops: int) -> None:
+    """Events per second when the server has always more, all fields of each."""
+    tag = f"bench{os.getpid()}"
+    rate = 50_000.0
+    with player(tag, rate, loops, [path]) as sent:
+        metrics, used = ours(tag, graph, None, None)
+    n = sum(metrics.counts)
+    seconds = metrics.ends[-1] - metrics.ends[0]
+    mine = (n - metrics.counts[0]) / seconds
+    print(f"{FIELDS} fields, as fast as the server gives them, {sent[0]} events")
+    print(f"  ours   {mine:8,.0f} events/s   {used / n * 1e6:6.0f} us of CPU per event")
+    with player(tag, rate, 10 * loops, [path], wait=False):
+        m, took, used_psana, _ = psana(
+            tag, seconds, "scalars", "xtc1dump", list(SCALARS.fields)
+        )
+    theirs = m / took
+    cost = used_psana / m * 1e6
+    print(f"  psana  {theirs:8,.0f} events/s   {cost:6.0f} us of CPU per event")
+    ratio = used_psana / m / (used / n)
+    print(
+        f"  ratio  {mine / theirs:8.1f}   {ratio:17.1f} by CPU   (target >= 5)", flush=True
+    )
+
+
+class Again:
+    """The batches of a run, again and again, until so much time has gone by."""
+
+    def __init__(self, run: Run, batches: Sequence[Batch], seconds: float):
+        self.info, self.kept, self.seconds = run.info, batches, seconds
+        self.faults: Sequence[Fault] = ()
+        self.cpu_per_event = 0.0
+
+    def runs(self) -> Iterator[Run]:
+        yield self
+
+    def batches(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
+        time_ = 1 << 32
+        begin, used, n = time.monotonic(), time.process_time(), 0
+        while time.monotonic() - begin < self.seconds:
+            for one in self.kept:
+                times = np.arange(time_, time_ + len(one), dtype=np.uint64)
+                time_ += len(one)
+                n += len(one)
+                yield Batch(times, one.steps, one.columns, one.status)
+        self.cpu_per_event = (time.process_time() - used) / n
+
+
+def readers(files: SimulatedFiles, graph: Path, seconds: float, repeats: int) -> None:
+    """CPU per event with no publisher, nobody reading, one asleep, and one reading."""
+    (run,) = FilesSource.from_files(files.xtc2).runs()
+    every = [s for d in run.info.detectors.values() for s in d.signals()]
+    batches = list(run.batches(every, BatchLimits(events=8)))
+
+    def constants(info: RunInfo) -> FindConstants:
+        return find_constants(str(files.constants), info, None)
+
+    names = {"none": None, "nobody reads": None, "one sleeps": SLEEP, "one reads": READ}
+    used: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(repeats):
+        for name, code in names.items():
+            again, guard = Again(run, batches, seconds), threading.Lock()
+            with (
+                ZmqPublisher(guard=guard) as publisher,
+                subscriber(code, publisher.address),
+            ):
+                publishers = [] if name == "none" else [publisher]
+                options = LiveOptions(publishers=publishers, guard=guard)
+                watch = GraphWatch(str(graph))
+                assert list(run_live(again, watch, constants, options))
+            used[name].append(again.cpu_per_event)
+    base = min(used["none"])
+    print("publishing, CPU time per event of the frame graph (least of several)")
+    for name, values in used.items():
+        share = min(values) / base - 1
+        target = TARGETS.get(name, "")
+        print(f"  {name:14} {min(values) * 1e6:7.0f} us   {share:+6.1%}  {target}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    seconds = parser.parse_args().seconds
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        frames, scalars = folder / "frames.py", folder / "scalars.py"
+        frames.write_text(FRAME_GRAPH)
+        scalars.write_text(SCALAR_GRAPH)
+        some = ("timing", "gmd", "jungfrau")
+        run = simulate(folder / "run", Simulation(events=120, steps=1, detectors=some))
+        path = write_scalars(folder / "scalars.xtc2", 1000)
+        constants, loops = str(run.constants), max(1, round(seconds))
+        latency("512x1024 frames: ROI, projection, azimuthal", run.xtc2, frames, constants,
+                120, loops, ("jungfrau", "raw", ["raw"]), 100)  # fmt: skip
+        latency("80 scalars", [path], scalars, None, 1000, loops,
+                ("scalars", "xtc1dump", ["s0"]), 50)  # fmt: skip
+        sustained(path, scalars, 20 * loops)
+        readers(run, frames, seconds / 4, 3)
+
+
+if __name__ == "__main__":
+    main()
