@@ -175,9 +175,10 @@ def newest(
 
 
 def test_plots_values_and_ledger_are_published(graph: Path) -> None:
-    with ZmqPublisher() as publisher, Client(publisher.address) as client:
+    guard = threading.Lock()
+    with ZmqPublisher(guard=guard) as publisher, Client(publisher.address) as client:
         client.subscribe()
-        live(graph, SimulatedSource(Script()), publishers=[publisher])
+        live(graph, SimulatedSource(Script()), publishers=[publisher], guard=guard)
         plot = newest(client, "plots/gmd/energy_histogram", lambda m: m["events"] == 40)
         values = newest(client, "gmd", lambda m: m["timestamp"] == Script().timestamp(39))
         index = newest(client, "index", lambda m: m.get("ledger", {}).get("read") == 40)
