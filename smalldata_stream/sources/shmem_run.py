@@ -31,6 +31,9 @@ from smalldata_stream.xtc2.index import walk_headers
 _TRANSITIONS = MOST_SLABS
 """Number of the transitions among the files of the stream; the others are slabs."""
 
+_PAUSE_SECONDS = 0.01
+"""Events that come within so much time come in one parcel, while others wait already."""
+
 _LOOK_SECONDS = 1.0
 """Time between two looks for new shapes in events that are not larger than all before."""
 
@@ -206,6 +209,11 @@ class ShmemRun:
         self._forget()
 
     def _receive(self, reader: RunReader, seconds: float | None) -> None:
+        if self._rows and seconds is not None and self.feed.idle:
+            # What comes meanwhile comes at once: asking for each event costs more than it.
+            pause = min(max(seconds, 0.0), _PAUSE_SECONDS)
+            time.sleep(pause)
+            seconds = max(seconds - pause, 0.0)
         arrival = self.feed.next(seconds)
         self._count()
         if isinstance(arrival, Arrived):
