@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -35,8 +35,9 @@ class Azimuthal:
                below two pixels; only with ``standard_error=True``
     =========  ========================================================================
 
-    Bad pixels and pixels that are not finite in the event are left out. The value of a
-    pixel is (frame - ``dark``) / ``gain``.
+    What is chained behind it works on ``azav``, with one bin of phi on the profile
+    ``(q bins,)``. Bad pixels and pixels that are not finite in the event are left out. The
+    value of a pixel is (frame - ``dark``) / ``gain``.
 
     Parameters
     ----------
@@ -154,9 +155,14 @@ class Azimuthal:
                 dtype=f8, shape=shape, unit=spec.unit, long_name="standard error of azav"
             )
         integrator = _integrator(self, spec, made)
+        inner = {}
+        if made.phi_bins == 1:
+            inner["profile"] = replace(outputs["azav"], shape=shape[1:])
         return PerEvent(
             outputs=outputs,
             compute=partial(_compute, integrator, tuple(outputs)),
+            chained="profile" if inner else "azav",
+            inner=inner,
             config=made.config,
         )
 
@@ -221,7 +227,10 @@ def _compute(
             one = _one(integrator, outputs, frame)
             for field, out in results.items():
                 out[event] = one[field]
-    return {field: out.reshape(shape) for field, out in results.items()}
+    found = {field: out.reshape(shape) for field, out in results.items()}
+    if made.phi_bins == 1:
+        found["profile"] = found["azav"][:, 0]
+    return found
 
 
 def _one(

@@ -14,11 +14,13 @@ from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
+    "reductions-azimuthal.md",
+    "reductions-center.md",
     "reductions-corrections.md",
+    "reductions-droplets.md",
     "reductions-frames.md",
     "reductions-peaks.md",
     "reductions-speckle.md",
-    "reductions-center.md",
 ]
 RUN = Simulation(events=6)
 
