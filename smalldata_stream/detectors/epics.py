@@ -29,6 +29,11 @@ class Epics:
         ``/epicsOnce/<name>``, instead of one per event.
     name
         The HDF5 group; ``epics``, or ``epicsOnce``, unless given.
+
+    Raises
+    ------
+    ValueError
+        If a variable is no text and no pair of texts.
     """
 
     OUTPUTS: ClassVar[Outputs] = {
@@ -38,6 +43,14 @@ class Epics:
     variables: tuple[Variable, ...] | None = None
     once: bool = False
     name: str = ""
+
+    def __post_init__(self) -> None:
+        for one in self.variables or ():
+            pair = isinstance(one, tuple) and [type(part) for part in one] == [str, str]
+            if not (isinstance(one, str) or pair):
+                raise ValueError(
+                    f"{one!r} is no variable: write g.epics('lxt', ('XPP:SAM:X', 'sam_x'))"
+                )
 
     @property
     def group(self) -> str:

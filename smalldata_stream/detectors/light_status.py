@@ -42,6 +42,11 @@ class LightStatus:
     timing
         What the timing detector is called; of several names, the first that is there.
 
+    Raises
+    ------
+    ValueError
+        If what is given is no list of codes from 0 to 287, or no destination.
+
     Examples
     --------
     >>> status = LightStatus(xray_excluded=(162,), laser_required=(90,))
@@ -65,7 +70,10 @@ class LightStatus:
 
     def __post_init__(self) -> None:
         for side in ("xray_required", "xray_excluded", "laser_required", "laser_excluded"):
-            codes = tuple(getattr(self, side))
+            given: Any = getattr(self, side)
+            if isinstance(given, int | str):
+                raise ValueError(f"{side}={given!r}: write a list, as in {side}=[137]")
+            codes = tuple(given)
             object.__setattr__(self, side, codes)
             wrong = [code for code in codes if not 0 <= code < CODES]
             if wrong:

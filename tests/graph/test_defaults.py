@@ -219,6 +219,10 @@ def unknown_variable(g: Graph, run: RunInfo) -> None:
     g.epics("lxt_ttc")
 
 
+def a_list_of_variables(g: Graph, run: RunInfo) -> None:
+    g.epics(["lxt", "lxe"])  # type: ignore[arg-type]
+
+
 def no_such_word(g: Graph, run: RunInfo) -> None:
     g.ebeam()
 
@@ -232,6 +236,7 @@ def no_such_word(g: Graph, run: RunInfo) -> None:
         (misspelled_code, "event codes are 0 to 287"),
         (twice, "gmd/energy is written twice"),
         (unknown_variable, "no detector 'epics'"),
+        (a_list_of_variables, r"write g.epics\('lxt'"),
         (no_such_word, r"Give it to g.defaults\(...\)"),
     ],
 )
