@@ -30,6 +30,7 @@ import numpy as np
 from smalldata_stream.batch import Array, Mask, read_only
 from smalldata_stream.errors import ConstantsError, SourceError, did_you_mean
 from smalldata_stream.h5 import Leaf, read_attributes, read_tree, write_tree
+from smalldata_stream.positions import Positions
 
 UNITS = {
     "pedestals": "ADU",
@@ -123,6 +124,27 @@ class Constants:
             and array.shape[-3] > max(len(chosen), *chosen)
         }
         return replace(self, **cut)
+
+    @property
+    def positions(self) -> Positions | None:
+        """Where the pixels are, if that is known."""
+        x, y, z = self.pixel_x, self.pixel_y, self.pixel_z
+        row, column = self.image_row, self.image_column
+        if x is None or y is None or z is None or row is None or column is None:
+            return None
+        return Positions(x=x, y=y, z=z, row=row, column=column)
+
+    def with_positions(self, where: Positions, source: str) -> Constants:
+        """The same with pixels at these places; ``source`` says who says so."""
+        return replace(
+            self,
+            pixel_x=where.x,
+            pixel_y=where.y,
+            pixel_z=where.z,
+            image_row=where.row,
+            image_column=where.column,
+            source="; ".join(filter(None, (self.source, source))),
+        )
 
     @property
     def digest(self) -> str:

@@ -23,6 +23,7 @@ from smalldata_stream.batch import (
     Values,
 )
 from smalldata_stream.ledger import Ledger
+from smalldata_stream.positions import Positions
 from smalldata_stream.run import RunInfo
 
 # --------------------------------------------------------------------------- sources
@@ -83,7 +84,8 @@ class Spec:
 
     ``shape`` is None where it is known only at the first event. ``mask`` (True = good
     pixel) has the shape of the value and goes with frames and what is cut from them.
-    ``found_in`` is what variable lists (droplets, photons) were found in.
+    ``found_in`` is what variable lists (droplets, photons) were found in. ``positions`` go
+    with the frames of a detector whose geometry is known.
     """
 
     dtype: np.dtype[Any]
@@ -93,6 +95,7 @@ class Spec:
     long_name: str = ""
     mask: Mask | None = None
     found_in: Spec | None = None
+    positions: Positions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

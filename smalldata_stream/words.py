@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
 
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.protocols import Reduction
+from smalldata_stream.reductions.assembled import Assembled
 from smalldata_stream.reductions.autocorrelation import Autocorrelation
 from smalldata_stream.reductions.azimuthal import Azimuthal
 from smalldata_stream.reductions.baseline import Baseline
@@ -120,6 +121,7 @@ class PlotWords:
 class Words:
     """Every word that can be chained behind a node."""
 
+    image = word(Assembled)
     roi = word(Roi)
     full = word(Full)
     projection = word(Projection)

@@ -24,6 +24,7 @@ COMMANDS = {
     "submit": "reduce runs in SLURM jobs, a range of them or every new one",
     "check": "build a graph for a run and show what it would write",
     "describe": "show what a run holds",
+    "constants": "fetch calibration constants, show them, make them from dark runs",
     "simulate": "write a simulated run as real xtc2 files, with its truth",
     "play": "hand a run out in psana's shared memory, as on the day it was taken",
     "live": "run a graph over shared memory or growing files, with live plots",

@@ -26,6 +26,7 @@ from smalldata_stream.detectors.jungfrau import JUNGFRAU
 from smalldata_stream.detectors.masks import NO_MASKING, Masking
 from smalldata_stream.detectors.tables import Tables, calibrating, good_in
 from smalldata_stream.errors import ConstantsError
+from smalldata_stream.positions import Positions
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
 from smalldata_stream.reductions.memory import Memory
@@ -199,6 +200,7 @@ class Calibration:
             Spec(dtype=raw.dtype, unit="keV" if kind == "gain" else "ADU"),
             mask=None if good.all() else read_only(good),
             long_name="calibrated frame",
+            positions=_positions(constants, shape, name),
         )
         return PerEvent(
             outputs={"": calibrated},
@@ -269,6 +271,7 @@ class Calibration:
             unit=raw.unit or "ADU",
             long_name="raw frame",
             mask=read_only(good) if good is not None and bad else None,
+            positions=None if shape is None else _positions(constants, shape, name),
         )
         config: dict[str, Any] = {"calibration": "raw"}
         if bad:
@@ -373,6 +376,23 @@ def _of_pixels(given: Any, shape: tuple[int, ...], name: str) -> Array:
             "one for each pixel"
         )
     return gain
+
+
+def _positions(
+    constants: Constants | None, shape: tuple[int, ...], name: str
+) -> Positions | None:
+    """Where the pixels of frames of ``shape`` are, if the constants know."""
+    found = None if constants is None else constants.positions
+    if found is None or found.shape == shape:
+        return found
+    if [n for n in found.shape if n != 1] != [n for n in shape if n != 1]:
+        raise ConstantsError(
+            f"{name}: its constants have positions of {found.shape} pixels, the frames are "
+            f"{shape}; fetch them again for this run"
+        )
+    arrays = (found.x, found.y, found.z, found.row, found.column)
+    x, y, z, row, column = (np.reshape(a, shape) for a in arrays)
+    return Positions(x=x, y=y, z=z, row=row, column=column)
 
 
 def _same(values: Values) -> Mapping[str, Values]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from smalldata_stream.constants import Constants, read_constants
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.graph import FindConstants
+from smalldata_stream.modes.constants import placed
 from smalldata_stream.run import RunInfo
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,15 @@ def find_constants(
 
 
 def from_psana(run: RunInfo, detector: str) -> Constants | None:
-    """The constants that psana's database has for a detector."""
+    """The constants that psana's database has for a detector, with positions."""
     from smalldata_stream.sources.psana_constants import psana_constants
 
-    return psana_constants(run.exp, run.number, [run.detector(detector)]).get(detector)
+    info = run.detector(detector)
+    found = psana_constants(run.exp, run.number, [info]).get(detector)
+    if found is None:
+        return None
+    try:
+        return placed(found, info)
+    except ConstantsError as error:
+        log.warning("no positions of the pixels of %s: %s", detector, error)
+        return found

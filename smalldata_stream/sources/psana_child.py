@@ -21,6 +21,7 @@ from smalldata_stream.sources import psana_wire as wire
 from smalldata_stream.sources.psana_child_batches import Batches
 from smalldata_stream.sources.psana_child_constants import fetch
 from smalldata_stream.sources.psana_child_describe import Layout
+from smalldata_stream.sources.psana_child_geometry import positions
 from smalldata_stream.sources.psana_child_methods import Methods
 from smalldata_stream.sources.psana_child_open import Opened, open_run, service
 from smalldata_stream.sources.psana_messages import (
@@ -29,6 +30,8 @@ from smalldata_stream.sources.psana_messages import (
     Described,
     Ended,
     Failed,
+    GeometryFound,
+    GeometryJob,
     Job,
 )
 from smalldata_stream.xtc2.describe import Description
@@ -44,6 +47,8 @@ def main() -> None:
         job = wire.receive(talk)
         if isinstance(job, ConstantsJob):
             outbox.put(ConstantsFound(fetch(job)))
+        elif isinstance(job, GeometryJob):
+            outbox.put(GeometryFound(positions(job)))
         else:
             read(job, talk, outbox, seen)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (psana raises what it likes)

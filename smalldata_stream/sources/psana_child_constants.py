@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 from smalldata_stream.constants import UNITS
@@ -10,6 +12,9 @@ from smalldata_stream.sources.psana_messages import ConstantsJob
 
 _SERVER_ERROR = 500
 
+WANTED = {*UNITS, "geometry", "status_extra"}
+"""What is taken of that which psana has."""
+
 
 def fetch(job: ConstantsJob) -> dict[str, dict[str, tuple[Any, str]]]:
     """The constants of each detector with where they are from.
@@ -17,6 +22,8 @@ def fetch(job: ConstantsJob) -> dict[str, dict[str, tuple[Any, str]]]:
     Raises RuntimeError if the web service fails; psana takes that for "there are none".
     """
     import_psana()
+    if job.cache:
+        return _cached(job)
     from psana.pscalib.calib import MDBWebUtils
 
     ask = MDBWebUtils.get
@@ -34,9 +41,23 @@ def fetch(job: ConstantsJob) -> dict[str, dict[str, tuple[Any, str]]]:
         found[detector] = {
             kind: (value, _origin(meta))
             for kind, (value, meta) in (answer or {}).items()
-            if kind in UNITS or kind == "geometry"
+            if kind in WANTED
         }
     return found
+
+
+def _cached(job: ConstantsJob) -> dict[str, dict[str, tuple[Any, str]]]:
+    """The constants in psana's cache, which is a pickle of psana's own objects."""
+    with Path(job.cache).open("rb") as file:
+        constants = pickle.load(file)["calib_const"]
+    return {
+        detector: {
+            kind: (value, _origin(meta))
+            for kind, (value, meta) in (constants.get(detector) or {}).items()
+            if kind in WANTED
+        }
+        for detector in job.long_names
+    }
 
 
 def _origin(meta: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -19,11 +20,18 @@ LONGEST_REASON = 120
 
 
 def psana_constants(
-    exp: str, run: int, detectors: Iterable[DetectorInfo], *, seconds: float = 60.0
+    exp: str,
+    run: int,
+    detectors: Iterable[DetectorInfo],
+    *,
+    cache: Path | None = None,
+    seconds: float = 60.0,
 ) -> dict[str, Constants]:
     """The constants that psana's database has for some detectors, by name.
 
-    A detector without constants is left out. psana asks the web service that the variable
+    ``cache`` is the file in which psana keeps what it has fetched, to be read instead; it
+    is a pickle, so it can do harm if others can write it. A detector without constants is
+    left out. psana asks the web service that the variable
     ``LCLS_CALIB_HTTP`` names, else that of SLAC, by the detector's type and serial numbers.
 
     Raises
@@ -33,9 +41,17 @@ def psana_constants(
         or sends something that is no set of constants.
     """
     names = {info.name: f"{info.type}_{info.serial}" for info in detectors}
-    asked = f"psana's database, asked for {', '.join(sorted(names))} of {exp} run {run}"
+    place = f"psana's cache {cache}" if cache else "psana's database"
+    asked = f"{place}, asked for {', '.join(sorted(names))} of {exp} run {run}"
     with PsanaProcess() as process:
-        process.tell(ConstantsJob(exp=exp, run=run, long_names=names))
+        process.tell(
+            ConstantsJob(
+                exp=exp,
+                run=run,
+                long_names=names,
+                cache=str(cache.resolve() if cache else ""),
+            )
+        )
         try:
             answer = process.hear(seconds)
         except TimeoutError:
@@ -59,6 +75,10 @@ def _constants(detector: str, found: Any) -> Constants:
             values[name] = np.asarray(value, bool)
         elif name in UNITS:
             values[name] = np.asarray(value)
+    if "status_extra" in found:  # further reasons, as psana's own mask takes them
+        extra = np.asarray(found["status_extra"][0]).astype(np.uint64)
+        status = np.asarray(values.get("pixel_status", np.zeros_like(extra)))
+        values["pixel_status"] = status.astype(np.uint64) | extra
     origins = (f"{name} of {origin}" for name, (_, origin) in sorted(found.items()))
     source = f"psana's database: {', '.join(origins)}"
     return Constants(detector=detector, source=source, **values)

@@ -45,11 +45,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConstantsJob:
-    """Ask psana's database for the constants of detectors, by name and long name."""
+    """Ask psana's database for the constants of detectors, by name and long name.
+
+    ``cache`` is the file in which psana keeps what it has fetched, instead of the database.
+    """
 
     exp: str
     run: int
     long_names: Mapping[str, str]
+    cache: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,21 @@ class ConstantsFound:
     """What psana's database has, by detector: (value, where it is from) per constant."""
 
     constants: Mapping[str, Mapping[str, tuple[Any, str]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeometryJob:
+    """Read a geometry text of psana, or one of those that come with it, by name."""
+
+    text: str = ""
+    standard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GeometryFound:
+    """Position x, y, z of each pixel, and its row and column in the image."""
+
+    arrays: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,11 @@ def import_psana() -> SimpleNamespace:
     krtc.KerberosTicket = object  # type: ignore[attr-defined]
     sys.modules.setdefault("krtc", krtc)
     names = ["UtilsJungfrau", "UtilsMask", "archon", "epix10ka", "epix100", "epixhr2x2"]
-    names += ["epixm320", "epixuhr", "epixuhr3x2"]
+    names += ["epixm320", "epixuhr", "epixuhr3x2", "UtilsAreaDetector"]
     found = {name: import_module(f"psana.detector.{name}") for name in names}
     store = import_module("psana.pscalib.geometry.SegGeometryStore")
-    return SimpleNamespace(sgs=store.sgs, **found)
+    access = import_module("psana.pscalib.geometry.GeometryAccess").GeometryAccess
+    return SimpleNamespace(sgs=store.sgs, GeometryAccess=access, **found)
 
 
 def detector(kind: type, given: Given, config: list[Any] | None = None, **more: Any) -> Any:
@@ -186,6 +187,17 @@ def masks(p: Any, given: Given) -> Given:
     return found
 
 
+def image(p: Any, given: Given) -> Given:
+    """psana's image by its parts, without the filling of holes."""
+    geometry = p.GeometryAccess()
+    geometry.load_pars_from_str(str(given["text"]))
+    x, y, z = geometry.get_pixel_coords()
+    row, column = geometry.get_pixel_coord_indexes()
+    whole = p.UtilsAreaDetector.img_from_pixel_arrays(row, column, weight=given["frame"])
+    found = {"image": whole, "x": x, "y": y, "z": z, "row": row, "column": column}
+    return {f"image/{name}": value for name, value in found.items()}
+
+
 if __name__ == "__main__":
     file, out = sys.argv[1:]
     with np.load(file) as archive:
@@ -199,4 +211,5 @@ if __name__ == "__main__":
     found |= epix100_(p, of(arrays, "epix100"))
     found |= others(p, arrays)
     found |= masks(p, arrays)
+    found |= image(p, of(arrays, "image"))
     np.savez(out, **found)

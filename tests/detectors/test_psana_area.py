@@ -17,9 +17,19 @@ from smalldata_stream.detectors.area import FAMILIES, Calibration
 from smalldata_stream.detectors.common_mode import CommonMode
 from smalldata_stream.detectors.masks import Masking
 from smalldata_stream.protocols import PerEvent, Spec
+from smalldata_stream.reductions.assembled import Assembled
+from smalldata_stream.sources.psana_geometry import psana_positions
 from tests.reductions.frames import unaligned
 
 Given = dict[str, Array]
+
+GEOMETRY = """\
+# two segments of an epix10ka, the second turned and tilted; as in psana's files
+QUAD:V1 0 EPIX10KA:V1 0 100 38000 90 90 0 0 0.00 0.00 0.00
+QUAD:V1 0 EPIX10KA:V1 1 40 -200 80 180 0 0 1.30 0.20 0.00
+RAIL 0 QUAD:V1 0 0 0 0 0 0 0 0.00 0.00 0.00
+IP 0 RAIL 0 0 0 1000000 0 0 0 0.00 0.00 0.00
+"""
 
 STEP = 2.0**-24
 COMMON_MODES = ("rows", "columns", "banks", "banks+rows+columns", "rows+columns")
@@ -71,6 +81,10 @@ def make() -> Given:
     uhr["pixels"] = rng.choice(np.array([32, 1, 33, 16], "u1"), (2, 6, 32256))
     uhr["asic_raw"] = rng.integers(0, 4096, (2, 6, 32256), dtype="u2") & 0x0FFE
     given["epixuhr"] = {"raw": rng.integers(0, 256, (4, 48384), dtype="u1")}
+    given["image"] = {
+        "text": np.array(GEOMETRY),
+        "frame": rng.normal(5, 1, (2, 352, 384)).astype("f4"),
+    }
     given["masks"] = {"good": rng.random((2, 50, 60)) > 0.01}
     return {f"{case}/{k}": v for case, one in given.items() for k, v in one.items()}
 
@@ -237,6 +251,31 @@ def test_unbonded_pixels(psana: Given) -> None:
     got = Masking(unbonded_neighbours=True).applied(whole, FAMILIES["cspad"])
     different = np.argwhere(got != (psana["masks/unbonded_neighbours"] == 1))
     assert len(different) <= 2 * 19 + 2
+
+
+def test_positions_and_the_assembled_image(given: Given, psana: Given) -> None:
+    where = psana_positions(GEOMETRY, "a test")
+    for name in ("x", "y", "z", "row", "column"):
+        assert np.array_equal(
+            getattr(where, name), psana[f"image/{name}"].reshape(where.shape)
+        )
+    frame = given["image/frame"]
+    spec = Spec(dtype=frame.dtype, shape=frame.shape, kind="frames", positions=where)
+    made = Assembled(write=True).prepare(spec)
+    got = calibrated(made, frame)
+    want = psana["image/image"]
+    assert got.shape == want.shape == where.image_shape
+    place = where.row.reshape(-1) * want.shape[1] + where.column.reshape(-1)
+    number = np.bincount(place, minlength=want.size).reshape(want.shape)
+    assert np.array_equal(got[number < 2], want[number < 2])
+    # psana's means of several pixels at one place are those of the last one.
+    mean = np.bincount(place, frame.reshape(-1), want.size).reshape(want.shape)
+    several = number > 1
+    assert np.count_nonzero(several) > 10
+    np.testing.assert_allclose(got[several], (mean / number.clip(1))[several], rtol=1e-6)
+    mask = made.outputs[""].mask
+    assert mask is not None
+    assert np.array_equal(mask, want != 0)
 
 
 def test_old_numbers_are_the_same_as_words(given: Given) -> None:

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from smalldata_stream.batch import Array, Mask
+from smalldata_stream.positions import Positions
+from smalldata_stream.protocols import Spec
+from smalldata_stream.reductions.assembled import Assembled
+from smalldata_stream.testing.reductions import Input, ReductionContract
+from tests.reductions.frames import DTYPES, as_input, noisy, random_mask, unaligned
+
+SHAPE = (2, 5, 7)
+ROW: Any = np.arange(70).reshape(SHAPE) % 6
+COLUMN: Any = np.arange(70).reshape(SHAPE) // 6 % 9
+ZERO = np.zeros(SHAPE)
+WHERE = Positions(x=ZERO, y=ZERO, z=ZERO, row=ROW, column=COLUMN)
+
+
+class TestAssembled(ReductionContract):
+    rtol = 1e-6
+
+    def make(self) -> Assembled:
+        return Assembled(write=True)
+
+    def inputs(self) -> Sequence[Input]:
+        mask = random_mask(SHAPE)
+        mask[0, 0, 0] = mask[1, 2, 5] = False
+        found = [as_input(noisy((3, *SHAPE), dtype)) for dtype in DTYPES]
+        found += [as_input(unaligned(noisy((3, *SHAPE), "f4")), frames=True, mask=mask)]
+        found += [as_input(noisy((3, *SHAPE), "f4"), mask=np.zeros(SHAPE, bool))]
+        return [(replace(spec, positions=WHERE), values) for spec, values in found]
+
+    def expected(self, frame: Array, mask: Mask) -> Mapping[str, Any]:
+        image = np.zeros((6, 9), "f4")
+        for place in np.ndindex(image.shape):
+            here = mask & (place[0] == ROW) & (place[1] == COLUMN)
+            if here.any():
+                image[place] = frame[here].astype("f4").mean(dtype=float)
+        return {"": image}
+
+
+def test_words_behind_see_where_there_are_pixels() -> None:
+    mask = ROW != 3
+    spec = Spec(dtype=np.dtype("f4"), shape=SHAPE, mask=mask, positions=WHERE)
+    ready = Assembled().prepare(spec)
+    assert ready.outputs == {}
+    assert isinstance(ready.chained, tuple)
+    made, make = ready.chained
+    assert made.mask is not None
+    assert not made.mask[3].any()
+    assert made.mask[[0, 1, 2, 4, 5], :8].all()
+    (image,) = make(noisy((1, *SHAPE), "f4"))
+    assert not image[3].any()
+
+
+def test_positions_are_needed() -> None:
+    with pytest.raises(ValueError, match=r"not known.*constants fetch"):
+        Assembled().prepare(Spec(dtype=np.dtype("f4"), shape=SHAPE))
+    with pytest.raises(ValueError, match="name="):
+        Assembled(name="")
+
+
+def test_positions_fit_together() -> None:
+    with pytest.raises(ValueError, match="row in the image is -1"):
+        Positions(x=ZERO, y=ZERO, z=ZERO, row=ROW - 1, column=COLUMN)
+    with pytest.raises(ValueError, match="several shapes"):
+        Positions(x=ZERO[0], y=ZERO, z=ZERO, row=ROW, column=COLUMN)
