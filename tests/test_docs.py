@@ -34,7 +34,7 @@ def reduce(run: SimulatedFiles, graph: Path | str, output: Path) -> int:
     return main(["run", str(graph), *where, "-o", str(output), "--overwrite"])
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/graph.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/calibration.md", "docs/graph.md"])
 def test_the_graph_on_a_page_runs(page: str, run: SimulatedFiles, tmp_path: Path) -> None:
     graphs = [text for text in blocks(ROOT / page) if "def graph(" in text]
     assert graphs
