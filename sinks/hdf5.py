@@ -121,7 +121,7 @@ class Hdf5Sink:
                 self.path,
                 ", ".join(never),
             )
-        self._publish(file.path)
+        publish(file.path, self.path, overwrite=self.overwrite)
 
     def abort(self) -> None:
         """Flush and close the partial file, which stays; nothing to do outside of a run."""
@@ -144,23 +144,29 @@ class Hdf5Sink:
         if not self.overwrite and os.path.lexists(self.path):
             raise OutputError(f"{self.path} exists; overwrite=True replaces it")
 
-    def _publish(self, partial: Path) -> None:
-        """Rename; a file that came meanwhile is not replaced unasked."""
-        try:
-            if self.overwrite:
-                partial.replace(self.path)
-            else:
-                _rename_new(partial, self.path)
-        except FileExistsError:
-            raise OutputError(
-                f"{self.path} was made by another job meanwhile; this job's is {partial}. "
-                "overwrite=True replaces the other"
-            ) from None
-        except OSError as error:
-            raise OutputError(
-                f"{partial} is whole, but cannot be renamed to {self.path.name}: "
-                f"{error.strerror}"
-            ) from error
+
+def publish(partial: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a whole file its name; one that came meanwhile is not replaced unasked.
+
+    Raises
+    ------
+    OutputError
+        If there is one, or the file cannot be renamed.
+    """
+    try:
+        if overwrite:
+            partial.replace(path)
+        else:
+            _rename_new(partial, path)
+    except FileExistsError:
+        raise OutputError(
+            f"{path} was made by another job meanwhile; this job's is {partial}. "
+            "overwrite=True replaces the other"
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"{partial} is whole, but cannot be renamed to {path.name}: {error.strerror}"
+        ) from error
 
 
 def _rename_new(old: Path, new: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from sinks.hdf5_copy import Part
 from sinks.hdf5_layout import missing_value, storage_dtype, text, texts
 from sinks.hdf5_rows import Rows, TextRows, create
 from smalldata_stream.batch import Array, Column, Frames, Mask, Ragged
@@ -79,6 +80,22 @@ class DenseColumn:
             new = True
         self._rows.append(values, present)
         return new
+
+    def copy(self, part: Part, first: int, last: int, done: int) -> None:
+        """Add rows of a part; the dataset is made where it is the first that has one."""
+        source = part.dataset(self.path)
+        if source is None:
+            if self._rows is not None:
+                self._rows.skip(last - first)
+            return
+        if self._rows is None:
+            self._rows = self._make(source.shape[1:], done)
+        if source.shape[1:] != self._rows.shape:
+            raise OutputError(
+                f"{self.path} has shape {self._rows.shape}, but got a value of "
+                f"{source.shape[1:]}"
+            )
+        self._rows.copy(source, first, last)
 
     def flush(self) -> None:
         """Hand all rows to the file."""
@@ -159,6 +176,22 @@ class RaggedColumns:
         self._lengths.append(lengths, None)
         return new
 
+    def copy(self, part: Part, first: int, last: int) -> None:
+        """Add the values of rows of a part."""
+        lengths = part.present(self._name)
+        begin, end = part.values_of(self._name, first, last)
+        for path in self._specs if end > begin else ():
+            source = part.present(path)
+            if path not in self._values:
+                self._make(path, source.shape[1:])
+            if source.shape[1:] != self._values[path].shape:
+                raise OutputError(
+                    f"{path} holds values of shape {self._values[path].shape}, but got "
+                    f"{source.shape[1:]}"
+                )
+            self._values[path].copy(source, begin, end)
+        self._lengths.copy(lengths, first, last)
+
     def flush(self) -> None:
         """Hand all rows to the file."""
         for rows in self._values.values():
@@ -223,6 +256,10 @@ class Timestamps:
     def append(self, timestamps: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
         """Add events."""
         self._rows.append(np.ascontiguousarray(timestamps).view(np.int64), None)
+
+    def copy(self, part: Part, first: int, last: int) -> None:
+        """Add those of rows of a part."""
+        self._rows.copy(part.present("timestamp"), first, last)
 
     def flush(self) -> None:
         """Hand all rows to the file."""

@@ -49,6 +49,10 @@ class OrderedFile:
         """Write nothing from now on: the disk keeps what the last flush made."""
         self._ignore = True
 
+    def sync(self) -> None:
+        """Wait until the system has everything on the disk; raises OSError."""
+        os.fsync(self._fd)
+
     def close(self) -> None:
         """Give the file back to the system; whatever comes later is not written."""
         self._ignore = True

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sinks import hdf5_notes as notes
 from sinks.hdf5_columns import DenseColumn, RaggedColumns, Timestamps
+from sinks.hdf5_copy import Part
 from sinks.hdf5_disk import OrderedFile
 from sinks.hdf5_layout import check_increasing, shared_lengths
 from sinks.hdf5_rows import CHUNK_ROWS
@@ -82,6 +83,31 @@ class PartialFile:
             self._last = int(timestamps[-1])
             if new or monotonic() - self._flushed >= self._pause:
                 self._flush()
+
+    @property
+    def rows(self) -> int:
+        """Rows so far."""
+        return self._timestamps.rows
+
+    def checkpoint(self) -> None:
+        """Have all rows so far on the disk, safe from whatever comes."""
+        with self._whole():
+            self._flush()
+            self._disk.sync()
+
+    def copy(self, part: Part, first: int, last: int) -> None:
+        """Add the rows ``first`` to ``last`` of another file of the same declaration."""
+        if first == last:
+            return
+        check_increasing(self._last, part.timestamps(first, last))
+        done = self._timestamps.rows
+        with self._whole():
+            for column in self._dense:
+                column.copy(part, first, last, done)
+            for group in self._ragged:
+                group.copy(part, first, last)
+            self._timestamps.copy(part, first, last)
+            self._last = int(part.timestamps(last - 1, last)[0])
 
     def finish(self, totals: Mapping[str, Result], ledger: Ledger) -> list[str]:
         """Write what comes at the end and close; returns the paths that have no dataset."""
@@ -159,10 +185,10 @@ class PartialFile:
             yield
             self._disk.check()
         except (OSError, RuntimeError) as error:
-            self._abandon()
+            self.abandon()
             raise OutputError(_said(self.path, error)) from error
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
 
     def _close_file(self) -> None:
@@ -171,7 +197,7 @@ class PartialFile:
         self._disk.close()
         self.closed = True
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """Close; what HDF5 still holds would be half of an index and is not written."""
         self.closed = True
         self._disk.ignore()

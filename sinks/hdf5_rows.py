@@ -14,11 +14,13 @@ import h5py
 import hdf5plugin
 import numpy as np
 
+from sinks.hdf5_copy import Source
 from sinks.hdf5_layout import missing_value, storage_dtype
 from smalldata_stream.batch import Array, Frames, Mask
 
 CHUNK_BYTES = 1 << 20
 CHUNK_ROWS = 4096
+COPY_BYTES = 8 << 20
 
 FILTERS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -32,12 +34,15 @@ def chunk_shape(
 ) -> tuple[int, ...]:
     """Chunks of 0.5 to 1 MB: several rows, or a part of one, cut along the first axes.
 
+    The number of rows is a power of two: chunks of blocks of events then fit into the file
+    of the run as they are.
+
     >>> chunk_shape((), 8), chunk_shape((100, 100), 4), chunk_shape((8, 512, 1024), 4)
-    ((4096,), (26, 100, 100), (1, 1, 256, 1024))
+    ((4096,), (16, 100, 100), (1, 1, 256, 1024))
     """
     row = max(1, math.prod(shape)) * itemsize
     if row <= CHUNK_BYTES:
-        rows = max(1, min(most_rows, CHUNK_BYTES // row))
+        rows = max(1, min(most_rows, 1 << (CHUNK_BYTES // row).bit_length() - 1))
         return (rows, *(max(1, n) for n in shape))
     chunk = list(shape)
     for axis in range(len(chunk)):
@@ -119,6 +124,30 @@ class Rows:
             self._fill += taken
             rows -= taken
             self._next_if_full()
+
+    def copy(self, source: Source, first: int, last: int) -> None:
+        """Add rows of a dataset that was made like this one, whole chunks as they are."""
+        at = first
+        in_step = self._fill == first % self._chunk
+        while at < last:
+            if in_step and not self._fill and last - at >= self._chunk:
+                self._copy_chunk(source, at)
+                at += self._chunk
+                continue
+            if in_step:
+                end = min(last, at + self._chunk - self._fill)
+            else:
+                row = max(1, self._buffer[:1].nbytes)
+                chunks = max(1, COPY_BYTES // (row * self._chunk))
+                end = min(last, at - at % self._chunk + chunks * self._chunk)
+            self._extend(source.rows(at, end))
+            at = end
+
+    def _copy_chunk(self, source: Source, at: int) -> None:
+        self._id.set_extent((self._begin + self._chunk, *self._shape))
+        for rest, (mask, data) in source.chunks(at):
+            self._id.write_direct_chunk((self._begin, *rest), data, mask)
+        self._begin += self._chunk
 
     def flush(self) -> None:
         """Hand all rows to the file."""
@@ -227,6 +256,14 @@ class TextRows:
             self._waiting.append(block)
         if self.rows - self._rows >= CHUNK_ROWS:
             self.flush()
+
+    def skip(self, rows: int) -> None:
+        """Add missing rows."""
+        self.append(np.empty(0, object), np.zeros(rows, bool))
+
+    def copy(self, source: Source, first: int, last: int) -> None:
+        """Add rows of a dataset that was made like this one."""
+        self.append(source.texts(first, last), None)
 
     def flush(self) -> None:
         """Hand all rows to the file."""

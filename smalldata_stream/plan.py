@@ -195,6 +195,16 @@ class Plan:
             found |= later.look_up(first, max(first, self.newest))
         return found
 
+    def states(self) -> list[State]:
+        """What adds up over the run, as it is now, in the order of the graph."""
+        return [node.state for node in self.nodes if isinstance(node, TotalNode)]
+
+    def put_states(self, states: Sequence[State]) -> None:
+        """Go on with ``states`` instead, as another plan of the same graph gave them."""
+        totals = [node for node in self.nodes if isinstance(node, TotalNode)]
+        for node, state in zip(totals, states, strict=True):
+            node.state = state
+
     def results_of(self, plot: str) -> dict[str, Result]:
         """The totals of one plot, by path."""
         for node in self.nodes:

@@ -68,6 +68,53 @@ class Askable(Protocol):
         """From the next batch on, read these signals instead."""
 
 
+class Damage(Protocol):
+    """Damage met while reading, of which that met by several readers can be added up."""
+
+    def merge(self, other: Self) -> None:
+        """Take what ``other`` has met in other events."""
+
+    def faults(self) -> Sequence[Fault]:
+        """The damage, one fault per place and kind."""
+
+
+class Blocks(Protocol):
+    """A run cut into blocks of consecutive events, each of which can be read by itself.
+
+    Where the cuts are follows from the run alone: never from who reads how many of them.
+    """
+
+    @property
+    def size(self) -> int:
+        """Events of a block; the last one may have fewer."""
+
+    @property
+    def count(self) -> int | None:
+        """How many blocks there are; None while that is not known."""
+
+    @property
+    def damage(self) -> Damage:
+        """Damage met in the blocks that were read here; not that in ``Run.faults``."""
+
+    def read(self, number: int) -> Iterator[Batch]:
+        """The events of block ``number``; later calls ask for later blocks.
+
+        Nothing for a block behind the last one. No batch goes across a cut.
+        """
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A run that several readers can share, as those in files."""
+
+    def blocks(self, signals: Collection[Signal], limits: BatchLimits) -> Blocks:
+        """The run in blocks; instead of ``Run.batches``, and once, too.
+
+        Afterwards ``Run.faults`` has what every reader of the run meets: damage to the
+        run as a whole.
+        """
+
+
 class Source(Protocol):
     """A place that runs come from."""
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -100,48 +99,20 @@ class Fallback:
             return ""
         return f"; psana is asked about {self._words()}"
 
-    def batches(
-        self,
-        read: Callable[[Collection[Signal]], Iterator[Batch]],
-        signals: Collection[Signal],
-        limits: BatchLimits,
-    ) -> Iterator[Batch]:
-        """The batches of ``read``, with the columns of psana's where they are asked for."""
+    def begin(self, signals: Collection[Signal], limits: BatchLimits) -> Beside:
+        """Get ready to put the columns of psana's where they are asked for."""
         theirs = [signal for signal in signals if signal in (self._fields or ())]
         if not theirs:
             self._close()
-            return read(signals)
+            return Beside(self, list(signals), list(signals), [], iter(()))
         ours = {signal: None for signal in signals if signal not in theirs}
         for signal in theirs:  # the status of a detector comes with any field of the data
             native = next(self.description.detectors[signal.detector].signals())
             ours[native] = None
-        return self._merged(read(list(ours)), signals, theirs, limits)
+        incoming = self._of_psana(theirs, limits)
+        return Beside(self, list(signals), list(ours), theirs, incoming)
 
-    def _merged(
-        self,
-        batches: Iterator[Batch],
-        signals: Collection[Signal],
-        theirs: Sequence[Signal],
-        limits: BatchLimits,
-    ) -> Iterator[Batch]:
-        held: list[Batch] = []
-        with closing(self._of_psana(theirs, limits)) as incoming:
-            for batch in batches:
-                last = batch.timestamps[-1]
-                while not held or held[-1].timestamps[-1] < last:
-                    following = next(incoming, None)
-                    if following is None:
-                        break
-                    held.append(following)
-                columns = dict(batch.columns)
-                columns |= {one: self._column(one, batch, held) for one in theirs}
-                in_order = {signal: columns[signal] for signal in signals}
-                yield replace(batch, columns=in_order)
-                held = [one for one in held if one.timestamps[-1] > last]
-            for _ in incoming:  # to its end, where it says what it met
-                continue
-
-    def _column(self, signal: Signal, batch: Batch, held: Sequence[Batch]) -> Column:
+    def column(self, signal: Signal, batch: Batch, held: Sequence[Batch]) -> Column:
         """psana's values of the events of ``batch`` in which the detector is whole."""
         whole = batch.timestamps[batch.status[signal.detector] == Status.OK]
         present = np.zeros(len(batch), bool)
@@ -157,9 +128,7 @@ class Fallback:
             return no_values(Recipe(info=info, kind=Kind.EVENT), present)
         return Column(concatenate(parts), present)
 
-    def _of_psana(
-        self, theirs: Sequence[Signal], limits: BatchLimits
-    ) -> Generator[Batch, None, None]:
+    def _of_psana(self, theirs: Sequence[Signal], limits: BatchLimits) -> Iterator[Batch]:
         """psana's batches as far as it comes; none of its faults costs an event here."""
         assert self._run is not None
         try:
@@ -226,6 +195,47 @@ class Fallback:
     def _close(self) -> None:
         if self._run is not None:
             self._run.close()
+
+
+@dataclass(slots=True)
+class Beside:
+    """psana's columns beside ours, while the batches of a run go by.
+
+    ``ours`` are the signals that the decoder has to read. Batches may be left out; psana
+    reads those, too.
+    """
+
+    fallback: Fallback
+    signals: Sequence[Signal]
+    ours: Sequence[Signal]
+    theirs: Sequence[Signal]
+    incoming: Iterator[Batch]
+    held: list[Batch] = field(default_factory=list)
+
+    def merged(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """``batches`` of the decoder with what is psana's."""
+        return map(self._with_theirs, batches) if self.theirs else batches
+
+    def _with_theirs(self, batch: Batch) -> Batch:
+        first, last = batch.timestamps[0], batch.timestamps[-1]
+        self._forget_before(first)
+        while not self.held or self.held[-1].timestamps[-1] < last:
+            following = next(self.incoming, None)
+            if following is None:
+                break
+            self.held.append(following)
+            self._forget_before(first)
+        columns = dict(batch.columns)
+        columns |= {one: self.fallback.column(one, batch, self.held) for one in self.theirs}
+        return replace(batch, columns={signal: columns[signal] for signal in self.signals})
+
+    def _forget_before(self, first: np.uint64) -> None:
+        self.held = [one for one in self.held if one.timestamps[-1] >= first]
+
+    def end(self) -> None:
+        """Have psana read to its end, where it says what it met."""
+        for _ in self.incoming:
+            continue
 
 
 def _installed() -> bool:

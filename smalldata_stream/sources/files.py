@@ -16,6 +16,7 @@ from smalldata_stream.errors import RunNotFound, SourceError, did_you_mean
 from smalldata_stream.protocols import Fault, Run
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.fallback import Fallback
+from smalldata_stream.sources.files_blocks import FileBlocks
 from smalldata_stream.sources.files_describe import describe_run
 from smalldata_stream.sources.files_events import EventTable, build_events
 from smalldata_stream.sources.files_find import (
@@ -114,6 +115,7 @@ class FilesRun:
     _info: RunInfo = field(init=False)
     _table: EventTable = field(init=False)
     _used: bool = False
+    _batches: FileBlocks | None = None
 
     def __post_init__(self) -> None:
         self._description = describe_run(self.parts, self.log)
@@ -141,23 +143,31 @@ class FilesRun:
     @property
     def faults(self) -> Sequence[Fault]:
         """Damage met so far, added up by file and kind."""
-        return [*self.log.faults(), *self._fallback.faults]
+        log = FaultLog()
+        log.merge(self.log)
+        if self._batches is not None:
+            log.merge(self._batches.damage)
+        return [*log.faults(), *self._fallback.faults]
 
     def batches(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
         """The events in order of time; only ``signals`` are read. Can be called once.
 
         Raises `SourceError` for a signal that the run has not got.
         """
+        blocks = self._batches = self.blocks(signals, limits)
+        return (batch for number in range(blocks.count) for batch in blocks.read(number))
+
+    def blocks(self, signals: Collection[Signal], limits: BatchLimits) -> FileBlocks:
+        """The run in blocks, for several readers; see `protocols.Divisible`."""
         if self._used:
             raise SourceError("the batches of a run can be asked for once")
         self._used = True
         check_signals(self._info, signals)
-        wanted = list(dict.fromkeys(signals))
-        return self._fallback.batches(lambda ours: self._read(ours, limits), wanted, limits)
-
-    def _read(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
+        beside = self._fallback.begin(list(dict.fromkeys(signals)), limits)
         streams = [part.stream for part in self.parts]
-        reader = RunReader(self._description, streams, signals, self.log)
+        damage = FaultLog()
+        reader = RunReader(self._description, streams, beside.ours, damage)
         for part in self.parts:
             reader.take_transitions(part.stream, part.others)
-        return reader.batches(self._table, limits)
+        self.log.take(damage)
+        return FileBlocks(reader, self._table, beside, limits, damage)

@@ -13,6 +13,8 @@ from smalldata_stream.batch import BatchLimits
 from smalldata_stream.xtc2.faults import FaultLog
 
 ABSENT = -1
+BLOCK_BYTES = 64 << 20
+MIN_BLOCK_EVENTS, MAX_BLOCK_EVENTS = 16, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +39,32 @@ class EventTable:
         have = np.flatnonzero(there != ABSENT)
         return self.rows[stream][there[have]], have
 
+    @property
+    def block_size(self) -> int:
+        """Events of a block: a power of two, so that it begins with a chunk of the output.
+
+        It follows from the mean size of an event.
+        """
+        events = max(1, len(self.timestamps))
+        nbytes = sum(int(rows["size"].sum(dtype=np.int64)) for rows in self.rows)
+        fitting = max(1, BLOCK_BYTES * events // max(1, nbytes))
+        return max(MIN_BLOCK_EVENTS, min(MAX_BLOCK_EVENTS, 1 << fitting.bit_length() - 1))
+
     def cut(
-        self, limits: BatchLimits, weights: Sequence[tuple[int, bool]]
+        self,
+        limits: BatchLimits,
+        weights: Sequence[tuple[int, bool]],
+        begin: int = 0,
+        stop: int | None = None,
     ) -> Iterator[tuple[int, int]]:
-        """(begin, end) of batches within ``limits``.
+        """(begin, end) of batches within ``limits``, of the events ``begin`` to ``stop``.
 
         ``weights`` has, per stream, the bytes of a contribution, and whether the size of
         the datagram comes on top of it.
         """
-        begin = 0
-        while begin < len(self.timestamps):
-            end = min(begin + limits.events, len(self.timestamps))
+        stop = len(self.timestamps) if stop is None else min(stop, len(self.timestamps))
+        while begin < stop:
+            end = min(begin + limits.events, stop)
             nbytes = np.zeros(end - begin, np.int64)
             for stream, (fixed, with_size) in enumerate(weights):
                 rows, have = self.part(stream, begin, end)

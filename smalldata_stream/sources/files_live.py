@@ -17,8 +17,9 @@ from smalldata_stream.errors import CorruptData, RunNotFound, SourceError
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.fallback import unknown_in
+from smalldata_stream.sources.files_blocks import GrowingBlocks
 from smalldata_stream.sources.files_describe import describe_run
-from smalldata_stream.sources.files_events import build_events
+from smalldata_stream.sources.files_events import EventTable, build_events
 from smalldata_stream.sources.files_find import first_chunks, runs_in
 from smalldata_stream.sources.files_reader import RunReader, check_signals
 from smalldata_stream.sources.files_runs import StreamRun, begin_of, identity
@@ -231,20 +232,35 @@ class LiveRun:
 
         Raises `SourceError` when a stream falls silent, after what is there was given.
         """
+        reader = self._reader(signals, self.log)
+        return (b for table in self._tables(reader) for b in reader.batches(table, limits))
+
+    def blocks(self, signals: Collection[Signal], limits: BatchLimits) -> GrowingBlocks:
+        """The run in blocks, for several readers; see `protocols.Divisible`.
+
+        Each reader follows the files itself; a block is read while its events come.
+        """
+        damage = FaultLog()
+        reader = self._reader(signals, damage)
+        return GrowingBlocks(reader, self._tables(reader), limits, damage)
+
+    def _reader(self, signals: Collection[Signal], log: FaultLog) -> RunReader:
         if self._used:
             raise SourceError("the batches of a run can be asked for once")
         self._used = True
         check_signals(self._info, signals)
         streams = [one.stream for one in self.growing]
-        return self._batches(
-            RunReader(self._description, streams, signals, self.log), limits
-        )
+        return RunReader(self._description, streams, signals, log)
 
-    def _batches(self, reader: RunReader, limits: BatchLimits) -> Iterator[Batch]:
+    def _tables(self, reader: RunReader) -> Iterator[EventTable]:
+        """The events as they are complete."""
         for one in self.growing:
             reader.take_transitions(one.stream, one.rows)
         while True:
-            yield from self._complete(reader, limits)
+            asked = time.monotonic()
+            yield self._complete()
+            for one in self.growing:  # silence is counted while somebody listens
+                one.heard += time.monotonic() - asked
             if all(one.ended for one in self.growing):
                 return
             time.sleep(self.live.poll_seconds)
@@ -253,12 +269,10 @@ class LiveRun:
             try:
                 _raise_if_silent(self.growing, self.live)
             except SourceError:
-                yield from self._complete(reader, limits, everything=True)
+                yield self._complete(everything=True)
                 raise
 
-    def _complete(
-        self, reader: RunReader, limits: BatchLimits, *, everything: bool = False
-    ) -> Iterator[Batch]:
+    def _complete(self, *, everything: bool = False) -> EventTable:
         """The events that all streams have passed."""
         until = min((one.seen for one in self.growing if not one.ended), default=NEVER)
         rows = [
@@ -268,7 +282,7 @@ class LiveRun:
         table = build_events(rows, self.log)
         if len(table.timestamps):
             self._given = int(table.timestamps[-1])
-        yield from reader.batches(table, limits)
+        return table
 
     def _in_time(self, one: GrowingStream, until: int) -> NDArray[Any]:
         """Events of a stream up to a time; those the others have passed are lost."""

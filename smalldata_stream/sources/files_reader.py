@@ -20,6 +20,9 @@ from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import Service
 from smalldata_stream.xtc2.inforce import InForce
 from smalldata_stream.xtc2.recipes import Kind
+from smalldata_stream.xtc2.transitions import Block
+
+SETTLE_EVENTS = 4096
 
 
 @dataclass(slots=True)
@@ -69,20 +72,40 @@ class RunReader:
         steps = rows["timestamp"][rows["service"] == Service.BEGIN_STEP]
         self._begun = np.union1d(self._begun, steps)
 
-    def batches(self, table: EventTable, limits: BatchLimits) -> Iterator[Batch]:
-        """The events of ``table`` within ``limits``."""
+    def batches(
+        self,
+        table: EventTable,
+        limits: BatchLimits,
+        begin: int = 0,
+        stop: int | None = None,
+    ) -> Iterator[Batch]:
+        """The events ``begin`` to ``stop`` of ``table`` within ``limits``."""
         weights = [self._decoder.weight(one.configurations) for one in self.streams]
-        for begin, end in table.cut(limits, weights):
-            yield self._batch(table, begin, end)
+        for first, end in table.cut(limits, weights, begin, stop):
+            yield self._batch(table, first, end)
 
-    def _batch(self, table: EventTable, begin: int, end: int) -> Batch:
-        timestamps = table.timestamps[begin:end]
-        blocks = [
+    def settle(self, table: EventTable, begin: int, stop: int) -> None:
+        """Find shapes that only the first value says, in the events ``begin`` to ``stop``.
+
+        Without this a reader that begins in the middle of a run might settle for another
+        shape than one that began before.
+        """
+        for first in range(begin, stop, SETTLE_EVENTS):
+            if not self._decoder.unsettled:
+                return
+            end = min(stop, first + SETTLE_EVENTS)
+            self._decoder.settle(self._blocks(table, first, end), end - first)
+
+    def _blocks(self, table: EventTable, begin: int, end: int) -> list[Block]:
+        return [
             block
             for number, stream in enumerate(self.streams)
             for block in stream.blocks(*table.part(number, begin, end))
         ]
-        columns, status = self._decoder.decode(blocks, end - begin)
+
+    def _batch(self, table: EventTable, begin: int, end: int) -> Batch:
+        timestamps = table.timestamps[begin:end]
+        columns, status = self._decoder.decode(self._blocks(table, begin, end), end - begin)
         slow = self._in_force.columns(timestamps, self.signals)
         for detector in {signal.detector for signal in slow} - set(status):
             masks = [c.mask for signal, c in slow.items() if signal.detector == detector]

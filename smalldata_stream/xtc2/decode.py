@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from smalldata_stream.batch import Column, Mask, Signal
+from smalldata_stream.batch import STRING, Column, Mask, Signal
 from smalldata_stream.xtc2.assemble import (
     DAMAGED,
     MISSING,
@@ -58,6 +58,26 @@ class Decoder:
     def weight(self, configurations: Iterable[Configuration]) -> tuple[int, bool]:
         """Bytes per event of what is wanted of a stream; whether some of it varies."""
         return self._targets.weight(configurations)
+
+    @property
+    def unsettled(self) -> list[Signal]:
+        """The signals whose shape is that of their first value, which was not met yet."""
+        settled = self._targets.settled
+        raw = {
+            signal
+            for signal, recipe in self._targets.raw.items()
+            if recipe.shape is None
+            and not (recipe.info.variable or recipe.info.dtype == STRING)
+            and (signal.detector, signal.algorithm, recipe.field) not in settled
+        }
+        recipes = self.description.recipes
+        return [s for s in self.signals if raw & {s, *recipes[s].inputs}]
+
+    def settle(self, blocks: Iterable[Block], events: int) -> None:
+        """Look for these shapes in ``events`` that are not decoded here."""
+        looking = Decoder(self.description, self.unsettled, FaultLog())
+        looking._targets.settled = self._targets.settled
+        looking.decode(blocks, events)
 
     def decode(
         self, blocks: Iterable[Block], events: int

@@ -41,6 +41,16 @@ class FaultLog:
         for problem in problems:
             self.add(path, problem.offset, problem.what, problem.datagrams)
 
+    def merge(self, other: FaultLog) -> None:
+        """Add the damage that ``other`` has noted of other datagrams."""
+        for (path, what), entry in other._entries.items():
+            self.add(path, entry.offset, what, entry.count, entry.events)
+
+    def take(self, other: FaultLog) -> None:
+        """As `merge`, and ``other`` is empty then."""
+        self.merge(other)
+        other._entries.clear()
+
     def faults(self) -> list[Fault]:
         """One fault per file and kind."""
         return [
