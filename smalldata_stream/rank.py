@@ -1,6 +1,6 @@
 """Whether this process is a rank of an MPI job, and what it has in hand.
 
-No MPI here: this is asked before MPI is initialised, and by the process that watches a rank.
+No MPI here: this is asked before MPI is initialised, and by who watches a rank.
 """
 
 from __future__ import annotations

@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from smalldata_stream import __version__
+from smalldata_stream.cli.watched import watched
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.packages import check_packages
+from smalldata_stream.rank import launched
 
 COMMANDS = {
     "run": "reduce runs with a graph into smallData HDF5 files",
@@ -47,6 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit: 0
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["run"] and launched():  # before anything starts a thread
+        return watched(lambda: command_line(argv))
+    return command_line(argv)
+
+
+def command_line(argv: Sequence[str]) -> int:
+    """Run one command in this process."""
     parser = argparse.ArgumentParser(
         prog="smalldata-stream",
         description="One graph from X-ray pulse to plot and to file.",

@@ -9,19 +9,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sinks.hdf5 import Hdf5Sink
 from smalldata_stream.cli.many_runs import each_run
 from smalldata_stream.cli.progress import both, progress
+from smalldata_stream.cli.ranked import speaking_for_all
 from smalldata_stream.cli.source import data_directory, open_source, source_arguments
 from smalldata_stream.cli.tables import ledger_table
 from smalldata_stream.errors import SourceError
 from smalldata_stream.loading import GraphFile, load_graph
-from smalldata_stream.modes.batch import MAX_FAILURES, Options, reduce_run
+from smalldata_stream.modes.batch import MAX_FAILURES, Options
+from smalldata_stream.modes.blocks import Outcome, agreed, reduce_blocks
 from smalldata_stream.modes.calibration import find_constants
+from smalldata_stream.modes.folder import Output, WholeAlreadyError
 from smalldata_stream.modes.job_page import JobPage
+from smalldata_stream.modes.ranks import Ranks
+from smalldata_stream.modes.ranks import ranks as find_ranks
 from smalldata_stream.modes.report import report_of
 from smalldata_stream.modes.run_table import post_run, tasks
 from smalldata_stream.modes.session import Report
+from smalldata_stream.protocols import Run
 from smalldata_stream.run import RunInfo
 
 if TYPE_CHECKING:
@@ -41,6 +46,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the file to write, or a directory (default: <exp>_RunNNNN.h5)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="finish what an earlier job of this output has begun, if there was one",
+    )
     parser.add_argument(
         "--constants",
         metavar="FILE",
@@ -75,55 +85,92 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Reduce every run that was asked for."""
-    graph = load_graph(options.graph)
-    metrics = textfile_metrics(options.metrics_textfile)
-    return each_run(options, partial(reduce_source, graph=graph, metrics=metrics))
+    """Reduce every run that was asked for, with all ranks of the job."""
+    ranks = find_ranks()
+    with speaking_for_all(ranks):
+        graph = agreed(ranks, lambda: load_graph(options.graph))
+        metrics = agreed(ranks, lambda: textfile_metrics(options.metrics_textfile, ranks))
+        reduce = partial(reduce_source, graph=graph, metrics=metrics, ranks=ranks)
+        return each_run(options, reduce)
 
 
 def reduce_source(
-    options: argparse.Namespace, *, graph: GraphFile, metrics: Metrics | None
+    options: argparse.Namespace, *, graph: GraphFile, metrics: Metrics | None, ranks: Ranks
 ) -> int:
     """Reduce every run of one source."""
-    source = open_source(options)
-    command = "smalldata-stream " + shlex.join(sys.argv[1:])
-    faults = 0
-    found = 0
-    for found, a_run in enumerate(source.runs(), 1):
-        path = output_path(options.output, a_run.info, first=found == 1)
-        sink = Hdf5Sink(path, overwrite=options.overwrite, compression=options.compression)
-        constants = find_constants(options.constants, a_run.info, data_directory(options))
-        with progress() as show, JobPage.of_environment() as page:
-            report = reduce_run(
-                a_run,
-                graph,
-                sink,
-                constants,
-                Options(
-                    progress=both(show, page),
-                    max_failures=options.max_failures,
-                    metrics=metrics,
-                    command=command,
-                ),
-            )
-            page.last(report.ledger.read, tasks())
-        tell(report, path)
-        post_run(report)
-        if options.report:
-            html = path.with_suffix(".html")
-            report_of(report, html)
-            print(f"report: {html}")
-        faults += len(report.faults) + (not report.ledger.closes)
+    runs = agreed(ranks, lambda: iter(open_source(options).runs()))
+    faults = found = 0
+    while (a_run := agreed(ranks, lambda: next(runs, None))) is not None:
+        found += 1
+        faults += reduce_one(options, a_run, graph, metrics, ranks, first=found == 1)
     if not found:
         raise SourceError("the data hold no run")
     return FINISHED_WITH_FAULTS if faults else 0
 
 
-def textfile_metrics(path: Path | None) -> Metrics | None:
-    """Metrics that are written to a file, if anybody wants them."""
+def reduce_one(
+    options: argparse.Namespace,
+    a_run: Run,
+    graph: GraphFile,
+    metrics: Metrics | None,
+    ranks: Ranks,
+    *,
+    first: bool,
+) -> int:
+    """Reduce one run; returns how much there is to complain of, the same in all ranks."""
+    output = Output(
+        path=output_path(options.output, a_run.info, first=first),
+        compression=options.compression,
+        overwrite=options.overwrite,
+        resume=options.resume,
+    )
+    constants = agreed(
+        ranks,
+        lambda: find_constants(options.constants, a_run.info, data_directory(options)),
+    )
+    page_of_job = JobPage.of_environment() if ranks.first else JobPage(None)
+    with progress() as show, page_of_job as page:
+        how = Options(
+            progress=both(show, page),
+            max_failures=options.max_failures,
+            metrics=metrics,
+            command=command(ranks),
+        )
+        try:
+            outcome = reduce_blocks(a_run, graph, output, constants, how, ranks)
+        except WholeAlreadyError as whole:
+            print(whole)
+            return 0
+        if outcome is not None:
+            page.last(outcome.report.ledger.read, tasks())
+    faults = 0
+    if outcome is not None:
+        report = outcome.report
+        tell(report, output.path)
+        tell_how(outcome, ranks)
+        post_run(report)
+        if options.report:
+            html = output.path.with_suffix(".html")
+            report_of(report, html)
+            print(f"report: {html}")
+        faults = len(report.faults) + (not report.ledger.closes)
+    return ranks.share(faults)
+
+
+def command(ranks: Ranks) -> str:
+    """The command line, as it is kept in the file."""
+    launcher = f"mpiexec -n {ranks.size} " if ranks.size > 1 else ""
+    return launcher + "smalldata-stream " + shlex.join(sys.argv[1:])
+
+
+def textfile_metrics(path: Path | None, ranks: Ranks) -> Metrics | None:
+    """Metrics that are written to a file, if anybody wants them: one file per rank."""
     if path is None:
         return None
     from smalldata_stream.metrics import Metrics
+
+    if not ranks.first:
+        path = path.with_name(f"{path.stem}-rank{ranks.rank}{path.suffix}")
 
     metrics = Metrics("batch")
     metrics.textfile(path)
@@ -163,3 +210,18 @@ def tell(report: Report, path: Path) -> None:
     for letter in report.ledger.dead_letters[:5]:
         print(f"failed: {letter.node} at event {letter.timestamp}: {letter.error}")
     print(ledger_table(report.ledger))
+
+
+def tell_how(outcome: Outcome, ranks: Ranks) -> None:
+    """Say by how many it was done, and what that has cost."""
+    merged = outcome.merged
+    if ranks.size > 1:
+        print(f"{outcome.blocks} blocks by {ranks.size} ranks")
+    if outcome.resumed:
+        print(f"resumed: {outcome.resumed} of {outcome.blocks} blocks were done before")
+    if merged is not None:
+        mb = merged.nbytes / 1e6
+        print(
+            f"put together from {merged.parts} parts: {mb:,.0f} MB in "
+            f"{merged.seconds:.1f} s ({mb / max(merged.seconds, 1e-9):,.0f} MB/s)"
+        )

@@ -34,7 +34,7 @@ CHECKPOINT_SHARE = 0.05
 """Of a rank's time, that it takes at most to make what was done safe."""
 
 
-class RankError(SmalldataError):
+class RankError(Exception):
     """One rank failed while the others work; says which, and in which block."""
 
 
