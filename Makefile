@@ -18,7 +18,7 @@ export UV_SYSTEM_CERTS := 1
 # An environment that is active in the calling shell is none of ours.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
-.PHONY: help env demo demo-live test check fmt lint types imports bench docs constraints clean
+.PHONY: help env demo demo-live test test-mpi check fmt lint types imports bench docs constraints clean
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z-]+:.* ## / { split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2 }' Makefile
@@ -33,6 +33,9 @@ demo-live: $(READY) ## the same run live: shared memory, plots and metrics, unti
 
 test: $(READY) ## all tests but those marked slow
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m 'not slow' $(ARGS)
+
+test-mpi: $(READY) ## the matrix of ranks, readers and moments to be killed at
+	@$(BIN)/python -m pytest -m 'slow or not slow' tests/mpi $(ARGS)
 
 check: lint types imports test ## everything that CI asks for
 

@@ -187,7 +187,7 @@ class Job:
         for batch in self._blocks.read(number):
             session.take(batch)
             handed.tell(session.ledger.read)
-        if session.ledger.read == read:
+        if self._blocks.count is None and session.ledger.read == read:
             return False
         self._done.rows[number] = Rows(self._sink.name, before, self._sink.rows)
         if plan.letters:
@@ -219,6 +219,7 @@ class Job:
         plan = self.session.plan
         self._done.ledger, self._done.failures = self.session.ledger, plan.failures
         self._done.states, self._done.damage = plan.states(), self._blocks.damage
+        self._done.newest = plan.newest
 
     # ---------------------------------------------------------------------- finishing
 
@@ -242,6 +243,7 @@ class Job:
         session, plan = self.session, self.session.plan
         session.ledger = whole.ledger
         plan.failures, plan.letters = whole.failures, whole.first_letters()
+        plan.newest = whole.newest
         if whole.states:
             plan.put_states(whole.states)
         try:

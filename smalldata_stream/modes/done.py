@@ -37,6 +37,8 @@ class Done:
         What adds up over the run, in the order of the graph.
     damage
         Met while reading them; None where nothing was read.
+    newest
+        Timestamp of the newest of their events.
     """
 
     rows: dict[int, Rows] = field(default_factory=dict)
@@ -45,6 +47,7 @@ class Done:
     letters: dict[int, list[DeadLetter]] = field(default_factory=dict)
     states: Sequence[State] = ()
     damage: Damage | None = None
+    newest: int = 0
 
     def merge(self, other: Done) -> None:
         """Take what was done of other blocks; the result is the same in any order."""
@@ -57,6 +60,7 @@ class Done:
         self.ledger.written += other.ledger.written
         self.ledger.filtered += other.ledger.filtered
         self.failures += other.failures
+        self.newest = max(self.newest, other.newest)
         if not self.states:
             self.states = other.states
         else:

@@ -25,6 +25,7 @@ from smalldata_stream.sources.psana_child_geometry import positions
 from smalldata_stream.sources.psana_child_methods import Methods
 from smalldata_stream.sources.psana_child_open import Opened, open_run, service
 from smalldata_stream.sources.psana_messages import (
+    UNDER_WAY,
     ConstantsFound,
     ConstantsJob,
     Described,
@@ -80,14 +81,21 @@ def read(job: Job, talk: socket.socket, outbox: Outbox, seen: memoryview[int]) -
     request = wire.receive(talk)
     count(seen, 0)
     batches = Batches(opened, layout, description, request, methods)
-    for batch in batches.read(job.stop, lambda events: count(seen, events)):
-        outbox.put(batch)
-    outbox.put(
-        Ended(
-            faults=batches.faults(job.source),
-            error=None if batches.error is None else said(batches.error),
-        )
-    )
+    while True:
+        stops = [n for n in (job.stop, request.stop) if n is not None]
+        stop = min(stops, default=None)
+        for batch in batches.read(request.skip, stop, lambda events: count(seen, events)):
+            outbox.put(batch)
+        gaps, lost = batches.faults()
+        error = None if batches.error is None else said(batches.error)
+        outbox.put(Ended(gaps=gaps, lost=lost, error=error))
+        outbox.wait()
+        try:
+            for _ in range(UNDER_WAY):
+                talk.recv(1)  # allowances that were not used
+            request = wire.receive(talk)
+        except (EOFError, OSError):
+            return
 
 
 def count(seen: memoryview[int], events: int) -> None:
@@ -133,6 +141,10 @@ class Outbox:
         """Send ``message`` when its turn comes."""
         self._queue.put(message)
 
+    def wait(self) -> None:
+        """Return when all so far has been sent."""
+        self._queue.join()
+
     def close(self) -> None:
         """Return when all has been sent."""
         self._queue.put(None)
@@ -144,6 +156,7 @@ class Outbox:
                 if isinstance(message, wire.PackedBatch) and not self._talk.recv(1):
                     os._exit(0)
                 wire.send(self._talk, message)
+                self._queue.task_done()
         except OSError:
             os._exit(0)  # the parent has had enough
 

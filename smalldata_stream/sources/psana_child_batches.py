@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from smalldata_stream.protocols import Fault
 from smalldata_stream.run import FieldInfo
 from smalldata_stream.sources.psana_child_describe import Layout
 from smalldata_stream.sources.psana_child_methods import Methods
@@ -37,7 +36,7 @@ class Batches:
     ):
         self._opened = opened
         self._limits = request.limits
-        self._skip = request.skip
+        self._moments = Moments(opened)
         self._signals = {signal: i for i, signal in enumerate(request.signals)}
         self._places = Places(opened)
         self._readers: list[Reader] = []
@@ -57,7 +56,6 @@ class Batches:
         )
         self._growing = [reader for reader in self._readers if reader.grows]
         self._step = -1
-        self.error: BaseException | None = None
         self._said: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
         self._events = 0
@@ -65,28 +63,39 @@ class Batches:
         self._timestamps: list[int] = []
         self._steps: list[int] = []
 
-    def faults(self, where: str) -> list[Fault]:
-        """What was not as it was said to be."""
-        gaps = [Fault(where, f"{what} ({n} datagrams)") for what, n in self._said.items()]
-        return gaps + [Fault(where, what, n) for what, n in self._lost.items()]
+    @property
+    def error(self) -> BaseException | None:
+        """What psana raised."""
+        return self._moments.error
+
+    def faults(self) -> tuple[Counter[str], Counter[str]]:
+        """Datagrams not as they were said to be, and events lost, since the last time."""
+        found = Counter(self._said), self._lost
+        self._said.clear()
+        self._lost = Counter()
+        return found
 
     def read(
-        self, stop: int | None, progress: Callable[[int], None]
+        self, skip: int, stop: int | None, progress: Callable[[int], None]
     ) -> Iterator[PackedBatch]:
-        """The batches up to event ``stop``; what psana raises ends them, and is ``error``.
+        """The batches of the events ``skip`` to ``stop``, later than those before.
+
+        What psana raises ends them, and is ``error``.
 
         ``progress`` is told the number of events that psana has got over.
         """
         began = 0.0
-        moments = Moments(self._opened, stop)
-        for dgrams in moments:
+        while stop is None or self._events < stop:
+            dgrams = self._moments.following()
+            if dgrams is None:
+                break
             kind = service(dgrams)
             if kind != _L1_ACCEPT:
                 self._transition(kind, dgrams)
                 continue
             self._events += 1
             progress(self._events)
-            if self._events <= self._skip:
+            if self._events <= skip:
                 continue
             timestamp = next(d for d in dgrams if d is not None).timestamp()
             if timestamp <= self._last:
@@ -100,7 +109,6 @@ class Batches:
                 yield self._close()
         if self._timestamps:
             yield self._close()
-        self.error = moments.error
 
     def _transition(self, kind: int, dgrams: Sequence[Any]) -> None:
         self._step += kind == _BEGIN_STEP
@@ -145,26 +153,19 @@ class Batches:
 
 
 class Moments:
-    """The datagrams of a run, no further than event ``stop``.
+    """The datagrams of a run; ends where psana raises, and keeps what it raised."""
 
-    Ends where psana raises, and keeps what it raised.
-    """
-
-    def __init__(self, opened: Opened, stop: int | None):
-        self._opened = opened
-        self._stop = stop
+    def __init__(self, opened: Opened):
+        self._dgrams = iter(opened.dgrams())
         self.error: Exception | SystemExit | None = None
 
-    def __iter__(self) -> Iterator[Sequence[Any]]:
-        events = 0
+    def following(self) -> Sequence[Any] | None:
+        """Those of the next event or transition; None at the end."""
         try:
-            for dgrams in self._opened.dgrams():
-                yield dgrams
-                events += service(dgrams) == _L1_ACCEPT
-                if events == self._stop:
-                    return
+            return next(self._dgrams, None)
         except (Exception, SystemExit) as error:  # noqa: BLE001 (psana raises what it likes)
             self.error = error
+            return None
 
 
 def bytes_per_event(info: FieldInfo) -> int:

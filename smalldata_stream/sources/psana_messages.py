@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from smalldata_stream.batch import BatchLimits, Signal
-from smalldata_stream.protocols import Fault
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.psana_samples import DgramInFile
 from smalldata_stream.xtc2.recipes import Place
+
+UNDER_WAY = 2
+"""Batches that the child may send before the first is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +37,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Read these signals, without the first ``skip`` events."""
+    """Read these signals of the events ``skip`` to ``stop``; then may come a later part."""
 
     signals: Sequence[Signal]
     detectors: Sequence[str]
     limits: BatchLimits
     skip: int = 0
+    stop: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +101,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """All batches have been sent.
+    """All batches of a request have been sent.
 
-    ``error`` is what psana raised, where it did not come to the end by itself.
+    ``gaps`` has in how many datagrams something was not as it was said to be, ``lost`` how
+    many events could not be given; ``error`` is what psana raised, where it did not come to
+    the end by itself.
     """
 
-    faults: Sequence[Fault]
+    gaps: Mapping[str, int]
+    lost: Mapping[str, int]
     error: str | None

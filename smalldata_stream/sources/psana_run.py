@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import weakref
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.errors import PsanaError, SourceError
@@ -16,18 +18,25 @@ from smalldata_stream.sources.files_reader import check_signals
 from smalldata_stream.sources.files_runs import StreamRun, name_says
 from smalldata_stream.sources.files_stream import Stream
 from smalldata_stream.sources.psana_files import link_streams
-from smalldata_stream.sources.psana_messages import Described, Ended, Failed, Job, Request
+from smalldata_stream.sources.psana_messages import (
+    UNDER_WAY,
+    Described,
+    Ended,
+    Failed,
+    Job,
+    Request,
+)
 from smalldata_stream.sources.psana_process import PsanaProcess
 from smalldata_stream.sources.psana_samples import order, samples
 from smalldata_stream.sources.psana_wire import PackedBatch, Unpacker
 from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import Service
 
+BLOCKS = 4
+"""A block is so many of those of our own reader: between two, psana has to wait."""
+
 _DEATHS = 3
 """Children that may die on datagrams looked at beforehand."""
-
-_UNDER_WAY = 2
-"""Batches that the child may send before the first is taken."""
 
 
 def run_by_psana(
@@ -44,8 +53,9 @@ def run_by_psana(
     """
     job = _job(parts, index, bool(streams))
     events = [(str(part.stream.path), part.events) for part in parts]
-    there = len(build_events(events, log).timestamps)
-    return PsanaRun(job, there, log, streams)
+    table = build_events(events, log)
+    size = BLOCKS * table.block_size
+    return PsanaRun(job, len(table.timestamps), log, streams, size=size)
 
 
 def _job(parts: Sequence[StreamRun], index: int, several: bool) -> Job:
@@ -77,17 +87,28 @@ class PsanaRun:
         If psana refuses the data or dies before the first event.
     """
 
-    def __init__(self, job: Job, there: int, log: FaultLog, streams: Sequence[Stream] = ()):
+    def __init__(
+        self,
+        job: Job,
+        there: int,
+        log: FaultLog,
+        streams: Sequence[Stream] = (),
+        *,
+        size: int = 4096,
+    ):
         """``there`` is the number of events by the headers, ``log`` what they had wrong.
 
-        ``streams`` are those that psana has to build events of.
+        ``streams`` are those that psana has to build events of, ``size`` the number of
+        events of a block.
         """
+        self._size = size
         folder = str(link_streams(streams)) if streams else None
         self._remove = weakref.finalize(self, _remove, folder)
         self._job = replace(job, directory=folder)
         self._there = there
         self._log = log
-        self._faults: list[Fault] = []
+        self._divided = False
+        self.damage = PsanaDamage(job.source)
         self._deaths = 0
         self._death: PsanaError | None = None
         self._begun = False
@@ -107,7 +128,8 @@ class PsanaRun:
     @property
     def faults(self) -> Sequence[Fault]:
         """Damage met so far; complete once `batches` is exhausted."""
-        return (*self._log.faults(), *self._faults)
+        apart = self._divided
+        return (*self._log.faults(), *(() if apart else self.damage.faults()))
 
     def batches(self, signals: Collection[Signal], limits: BatchLimits) -> Iterator[Batch]:
         """The events as psana gives them; can be called once.
@@ -119,47 +141,64 @@ class PsanaRun:
         SourceError
             If a signal is unknown, or this is called twice.
         """
+        request = self._request(signals, limits)
+
+        def every() -> Iterator[Batch]:
+            try:
+                yield from self.part(request)
+            finally:
+                self.close()
+
+        return every()
+
+    def blocks(self, signals: Collection[Signal], limits: BatchLimits) -> PsanaBlocks:
+        """The run in blocks, for several readers; see `protocols.Divisible`.
+
+        psana gets over all events in every reader; those of the others are not decoded.
+        """
+        request = self._request(signals, limits)
+        self._divided = True
+        return PsanaBlocks(self, request, self._size, self._there)
+
+    def _request(self, signals: Collection[Signal], limits: BatchLimits) -> Request:
         if self._begun:
             raise SourceError("the batches of a run can be asked for once")
         wanted = tuple(dict.fromkeys(signals))
         check_signals(self._info, wanted)
         self._begun = True
-        return self._read(wanted, limits)
+        detectors = tuple(dict.fromkeys(signal.detector for signal in wanted))
+        return Request(wanted, detectors, limits)
 
-    def _read(self, signals: tuple[Signal, ...], limits: BatchLimits) -> Iterator[Batch]:
-        detectors = tuple(dict.fromkeys(signal.detector for signal in signals))
-        request = Request(signals, detectors, limits)
+    def part(self, request: Request) -> Iterator[Batch]:
+        """The events of one request."""
         unpacker = Unpacker()
-        given = read = 0
-        try:
-            self._ask(request)
-            while True:
-                try:
-                    message = self._process.hear()
-                except PsanaError as death:
-                    self._salvage(death, given, replace(request, skip=read))
-                    continue
-                if not isinstance(message, PackedBatch):
-                    break
-                self._process.want_batch()
-                given += len(message.timestamps)
-                read = message.read
-                columns = {
-                    signal: unpacker.column(packed, self._field(signal))
-                    for signal, packed in zip(signals, message.columns, strict=True)
-                }
-                status = dict(zip(detectors, message.status, strict=True))
-                yield Batch(message.timestamps, message.steps, columns, status)
-            self._end(message, given)
-        finally:
-            self.close()
+        given, read = 0, request.skip
+        self._ask(request)
+        while True:
+            try:
+                message = self._process.hear()
+            except PsanaError as death:
+                self._salvage(death, given, replace(request, skip=read))
+                continue
+            if not isinstance(message, PackedBatch):
+                break
+            self._process.want_batch()
+            given += len(message.timestamps)
+            read = message.read
+            columns = {
+                signal: unpacker.column(packed, self._field(signal))
+                for signal, packed in zip(request.signals, message.columns, strict=True)
+            }
+            status = dict(zip(request.detectors, message.status, strict=True))
+            yield Batch(message.timestamps, message.steps, columns, status)
+        self._end(message, given, request)
 
     def _field(self, signal: Signal) -> FieldInfo:
         return self._info.detectors[signal.detector].fields[signal[1:]]
 
     def _ask(self, request: Request) -> None:
         self._process.tell(request)
-        for _ in range(_UNDER_WAY):
+        for _ in range(UNDER_WAY):
             self._process.want_batch()
 
     def _describe(self) -> RunInfo:
@@ -199,39 +238,90 @@ class PsanaRun:
         """A new child that stops before what killed the last one, if that is of any use."""
         good = self._process.count
         if self._death is not None or good <= request.skip:
-            raise self._lost(self._death or death, given) from None
+            raise self._lost(self._death or death, given, request) from None
         self._death = death
         self._start(replace(self._job, stop=good))
         self._describe()
         self._ask(request)
 
-    def _lost(self, death: PsanaError, given: int) -> PsanaError:
-        self._compare(given)
+    def _lost(self, death: PsanaError, given: int, request: Request) -> PsanaError:
+        self._compare(given, request)
         return PsanaError(f"{self._job.source}: {death}, after {given} events")
 
-    def _end(self, message: object, given: int) -> None:
+    def _end(self, message: object, given: int, request: Request) -> None:
         """Say what came to light; raise if psana did not come to the end by itself."""
         if isinstance(message, Failed):
-            raise self._lost(PsanaError(f"psana raised {message.what}"), given)
+            raise self._lost(PsanaError(f"psana raised {message.what}"), given, request)
         assert isinstance(message, Ended)
-        self._faults += message.faults
+        self.damage.gaps.update(message.gaps)
+        self.damage.lost.update(message.lost)
+        lost = sum(message.lost.values())
         if message.error is not None:
-            raise self._lost(PsanaError(f"psana raised {message.error}"), given)
+            death = PsanaError(f"psana raised {message.error}")
+            raise self._lost(death, given + lost, request)
         if self._death is not None:
-            raise self._lost(self._death, given)
-        self._compare(given)
+            raise self._lost(self._death, given + lost, request)
+        self._compare(given + lost, request)
 
-    def _compare(self, given: int) -> None:
+    def _compare(self, met: int, request: Request) -> None:
         """Compare with what the headers say is there: psana ends silently on a cut file."""
-        lost = self._there - given - sum(fault.events for fault in self._faults)
+        stop = self._there if request.stop is None else min(request.stop, self._there)
+        lost = stop - request.skip - met
         if lost > 0:
-            what = f"psana gave {given} of {self._there} events that are there"
-            self._faults.append(Fault(self._job.source, what, lost))
+            self.damage.lost["there by the headers, but psana did not give it"] += lost
 
     def close(self) -> None:
         """End psana's process."""
         self._process.close()
         self._remove()
+
+
+@dataclass(slots=True)
+class PsanaDamage:
+    """What psana's process found not to be as it should; implements `protocols.Damage`."""
+
+    where: str
+    gaps: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+    def merge(self, other: Self) -> None:
+        """Take what ``other`` has met in other events."""
+        self.gaps.update(other.gaps)
+        self.lost.update(other.lost)
+
+    def faults(self) -> list[Fault]:
+        """One fault per kind."""
+        said = {f"{what} ({n} datagrams)": 0 for what, n in self.gaps.items()}
+        said.update(self.lost)
+        return [Fault(self.where, what, events) for what, events in said.items()]
+
+
+@dataclass(slots=True)
+class PsanaBlocks:
+    """A run that psana reads, in blocks; implements `protocols.Blocks`."""
+
+    run: PsanaRun
+    request: Request
+    size: int
+    there: int
+
+    @property
+    def count(self) -> int:
+        """How many blocks there are."""
+        return -(-self.there // self.size)
+
+    @property
+    def damage(self) -> PsanaDamage:
+        """Damage met in the blocks that were read here."""
+        return self.run.damage
+
+    def read(self, number: int) -> Iterator[Batch]:
+        """The events of block ``number``."""
+        last = number == self.count - 1
+        begin = number * self.size
+        yield from self.run.part(
+            replace(self.request, skip=begin, stop=None if last else begin + self.size)
+        )
 
 
 def _remove(folder: str | None) -> None:

@@ -58,7 +58,9 @@ def _filters(dataset: h5py.Dataset) -> int:
 
 
 def _attributes(a: Any, b: Any, path: str) -> Iterator[str]:
-    yield from (f"{path}@{name} is in one of the two" for name in set(a.attrs) ^ set(b.attrs))
+    yield from (
+        f"{path}@{name} is in one of the two" for name in set(a.attrs) ^ set(b.attrs)
+    )
     for name in set(a.attrs) & set(b.attrs):
         if not _same(a.attrs[name], b.attrs[name]):
             yield f"{path}@{name} is {a.attrs[name]!r} and {b.attrs[name]!r}"

@@ -1,0 +1,98 @@
+"""The command with small blocks and many checkpoints, dying where a test says.
+
+``DIE`` is ``rank:block:how``: in that rank and block, ``kill`` the process or its
+``parent``, ``raise`` an error, or run into a full ``disk``. ``merge`` instead of a block is
+when the parts are being put together, ``publish`` when the file is to get its name.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from smalldata_stream.cli.watched import watched
+from smalldata_stream.rank import launched, rank_told
+
+
+def main() -> int:
+    import smalldata_stream.modes.blocks as blocks
+    import smalldata_stream.sources.files_blocks as files_blocks
+    import smalldata_stream.sources.files_events as files_events
+    from smalldata_stream.cli import command_line
+
+    files_events.BLOCK_BYTES = 0
+    files_events.MIN_BLOCK_EVENTS = int(os.environ.get("BLOCK", "8"))
+    files_blocks.LIVE_BLOCK_EVENTS = 8
+    blocks.CHECKPOINT_SECONDS = float(os.environ.get("CHECKPOINT", "0"))
+    blocks.CHECKPOINT_SHARE = 1.0
+    if "DIE" in os.environ:
+        rank, at, how = os.environ["DIE"].split(":")
+        die_at(at if rank == (rank_told() or "0") else "never", how)
+    return command_line(sys.argv[1:])
+
+
+def die_at(at: str, how: str) -> None:
+    from sinks.hdf5_file import PartialFile
+    from smalldata_stream.modes import blocks, folder
+
+    if at == "merge":
+        dying_after(PartialFile, "copy", how)
+        return
+    if at == "publish":
+        dying_after(folder, "publish", how)
+        return
+    block: Any = blocks.Job._block
+
+    def dying_block(self: Any, number: int, handed: object) -> bool:
+        real = self._blocks
+
+        class Dying:
+            size, count, damage = real.size, real.count, real.damage
+
+            def read(self, number: int) -> Iterator[object]:
+                for batch in real.read(number):
+                    yield batch
+                    time.sleep(0.2)  # so that every rank has its share
+                    if at != "never" and number >= int(at):
+                        die(how)
+
+        self._blocks = Dying()
+        try:
+            done: bool = block(self, number, handed)
+            return done
+        finally:
+            self._blocks = real
+
+    setattr(blocks.Job, "_block", dying_block)  # noqa: B010
+
+
+def dying_after(where: Any, name: str, how: str) -> None:
+    real = getattr(where, name)
+
+    def dying(*arguments: Any, **options: Any) -> None:
+        real(*arguments, **options)
+        die(how)
+
+    setattr(where, name, dying)
+
+
+def die(how: str) -> None:
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "parent":
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    elif how == "disk":
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    else:
+        raise RuntimeError("this test wants it so")
+
+
+if __name__ == "__main__":
+    sys.exit(watched(main) if launched() else main())

@@ -1,0 +1,194 @@
+"""Any number of ranks, one file, the same bits; killed anywhere, resumed, the same bits."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+
+from sinks.hdf5 import Hdf5Sink
+from smalldata_stream.loading import load_graph
+from smalldata_stream.modes.batch import Options, reduce_run
+from smalldata_stream.modes.calibration import find_constants
+from smalldata_stream.simulate import simulate
+from smalldata_stream.sources.files import FilesSource
+from tests.mpi.compare import differences
+from tests.mpi.jobs import BIN, GRAPH, SIMULATION, environment, job, words
+
+pytestmark = pytest.mark.skipif(
+    not (BIN / "mpiexec").exists(), reason="no mpiexec: install mpich"
+)
+
+
+class Case:
+    """A simulated run, a graph, and the file that one process makes without blocks."""
+
+    def __init__(self, folder: Path):
+        self.files = simulate(folder / "xtc", SIMULATION)
+        self.graph = folder / "my_graph.py"
+        self.graph.write_text(GRAPH)
+        self.serial = folder / "serial.h5"
+        source = FilesSource.from_run(SIMULATION.exp, 1, self.files.directory)
+        (run,) = source.runs()
+        constants = find_constants(None, run.info, self.files.directory)
+        options = Options(max_failures=0.9)
+        graph = load_graph(str(self.graph))
+        self.report = reduce_run(run, graph, Hdf5Sink(self.serial), constants, options)
+
+    def arguments(self, output: Path, *more: object) -> tuple[object, ...]:
+        where = ("--exp", SIMULATION.exp, "--run", 1, "--dir", self.files.directory)
+        return (self.graph, *where, "-o", output, "--max-failures", 0.9, *more)
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return Case(tmp_path_factory.mktemp("mpi"))
+
+
+def check(case: Case, output: Path) -> None:
+    """The file is that of one process, and nothing else is left."""
+    assert differences(case.serial, output) == []
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
+
+
+def test_the_case_has_all_that_is_hard(case: Case) -> None:
+    """Filtered events, dead letters, a dataset that few blocks have, varying lengths."""
+    ledger = case.report.ledger
+    assert 0 < ledger.filtered["no X-rays"] < ledger.read == SIMULATION.events
+    assert len(ledger.dead_letters) == 20 < ledger.gaps["gmd/picky"]
+    with h5py.File(case.serial) as file:
+        rare = file["gmd/rare"][:, 0]
+        assert 0 < (rare == rare).sum() < 15
+        assert len(set(file["jungfrau/var_droplet_sparse_len"][:].tolist())) > 1
+
+
+@pytest.mark.parametrize("ranks", [0, 3])
+def test_any_number_of_ranks(case: Case, tmp_path: Path, ranks: int) -> None:
+    done = job(ranks, *case.arguments(tmp_path / "out.h5"))
+    assert done.returncode == 0, done.stderr
+    assert "The ledger closes" in done.stdout
+    if ranks:
+        assert f"15 blocks by {ranks} ranks" in done.stdout
+        assert re.search(r"put together from \d parts: .* MB/s", done.stdout)
+    assert done.stdout.count("120 events") == 1
+    check(case, tmp_path / "out.h5")
+
+
+def test_a_killed_rank_ends_the_job_and_it_is_resumed(case: Case, tmp_path: Path) -> None:
+    output = tmp_path / "out.h5"
+    done = job(3, *case.arguments(output), more={"DIE": "1:2:kill"})
+    assert done.returncode != 0
+    assert re.search(
+        r"error: rank 1 was killed by SIGKILL with block \d+ \(events \d+ to \d+\)",
+        done.stderr,
+    )
+    assert not output.exists()
+    done = job(2, *case.arguments(output, "--resume"))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"resumed: [1-9]\d* of 15 blocks were done before", done.stdout)
+    check(case, output)
+    done = job(2, *case.arguments(output, "--resume"))
+    assert (done.returncode, "nothing to resume" in done.stdout) == (0, True)
+
+
+def test_a_rank_that_raises_says_where(case: Case, tmp_path: Path) -> None:
+    output = tmp_path / "out.h5"
+    done = job(2, *case.arguments(output), more={"DIE": "1:2:raise"})
+    assert done.returncode != 0
+    assert re.search(r"error: rank 1 of 2, block \d+ \(events \d+ to \d+\): ", done.stderr)
+    assert "RuntimeError: this test wants it so" in done.stderr
+    # Another graph must not finish it.
+    other = tmp_path / "other.py"
+    other.write_text(GRAPH.replace("% 4", "% 7"))
+    arguments = (other, *case.arguments(output)[1:])
+    done = job(0, *arguments, "--resume")
+    assert done.returncode == 1
+    assert "graph_sha256 was" in done.stderr
+    done = job(0, *case.arguments(output))
+    assert (done.returncode, "--resume finishes it" in done.stderr) == (1, True)
+    other.unlink()
+    assert job(0, *case.arguments(output, "--resume")).returncode == 0
+    check(case, output)
+
+
+def test_what_all_ranks_find_wrong_is_said_once(case: Case, tmp_path: Path) -> None:
+    graph = tmp_path / "wrong.py"
+    graph.write_text("def graph(g, run):\n    g.detector('gmdd')\n")
+    done = job(2, graph, *case.arguments(tmp_path / "out.h5")[1:])
+    assert done.returncode == 1
+    assert done.stderr.count("did you mean 'gmd'") == 1
+    assert list(tmp_path.iterdir()) == [graph]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", ["native", "psana"])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7])
+class TestMatrix:
+    """Every number of ranks, with both readers, killed at each kind of moment."""
+
+    def test_undisturbed(self, case: Case, tmp_path: Path, ranks: int, reader: str) -> None:
+        output = tmp_path / "out.h5"
+        done = job(ranks, *case.arguments(output, "--reader", reader))
+        assert done.returncode == 0, done.stderr
+        self.check(case, output, reader)
+
+    @pytest.mark.parametrize(
+        "die",
+        ["0:0:kill", "0:6:kill", "1:3:parent", "0:9:disk", "1:5:raise", "0:merge:kill",
+         "0:merge:disk", "0:publish:kill"],
+    )  # fmt: skip
+    def test_killed_and_resumed(
+        self, case: Case, tmp_path: Path, ranks: int, reader: str, die: str
+    ) -> None:
+        output = tmp_path / "out.h5"
+        arguments = case.arguments(output, "--reader", reader)
+        before = time.monotonic()
+        done = job(ranks, *arguments, more={"DIE": die})
+        assert time.monotonic() - before < 60
+        reached = "merge" not in die or ranks > 1
+        if reached and int(die[0]) < ranks:
+            assert done.returncode != 0
+            if "publish" not in die:
+                assert not output.exists()
+                assert re.search(r"rank \d.*block", done.stderr) or "merge" in die
+        done = job(2, *arguments, "--resume")
+        assert done.returncode == 0, done.stderr
+        self.check(case, output, reader)
+
+    def check(self, case: Case, output: Path, reader: str) -> None:
+        if reader == "native":
+            check(case, output)
+            return
+        with h5py.File(output, "r+") as file, h5py.File(case.serial) as serial:
+            file.attrs["source"] = serial.attrs["source"]  # says who has read it
+        found = differences(case.serial, output)
+        assert [line for line in found if "maxshape" not in line] == found == []
+
+
+@pytest.mark.slow
+def test_whole_job_killed(case: Case, tmp_path: Path) -> None:
+    """mpiexec and all under it are killed, again and again, until the file is whole."""
+    output = tmp_path / "out.h5"
+    for attempt in range(40):
+        process = subprocess.Popen(
+            words(3, *case.arguments(output, "--resume")),
+            env=environment(),
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            process.wait(2 + 0.25 * attempt)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            time.sleep(1)
+        if output.exists():
+            break
+    done = job(1, *case.arguments(output, "--resume"))
+    assert done.returncode == 0, done.stderr
+    check(case, output)
