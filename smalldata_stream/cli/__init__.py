@@ -60,7 +60,6 @@ def command_line(argv: Sequence[str]) -> int:
         prog="smalldata-stream",
         description="One graph from X-ray pulse to plot and to file.",
         epilog="smalldata-stream COMMAND --help tells more of each command.",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=20),
     )
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
