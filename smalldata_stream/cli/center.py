@@ -26,6 +26,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--percentile", type=float, default=95, help="pixels above are points of the rings"
     )
     parser.add_argument(
+        "--radius",
+        type=float,
+        nargs=2,
+        default=(0, float("inf")),
+        metavar=("LEAST", "LARGEST"),
+        help="pixels: the spot of the beam may be brighter than all rings",
+    )
+    parser.add_argument(
         "--tolerance", type=float, default=3, help="pixels a point may be from its ring"
     )
 
@@ -50,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         rings=options.rings,
         percentile=options.percentile,
         tolerance=options.tolerance,
+        radius_range=tuple(options.radius),
     )
     if not found.points:
         raise SourceError(

@@ -21,6 +21,10 @@ ROUNDS = 12
 """Rounds of choosing the points of each ring and fitting them."""
 
 
+SMOOTHED = 6
+"""Times that the image is smoothed (1 2 1) before its gradient: a width of 1.7 pixels."""
+
+
 class Center(NamedTuple):
     """Rings about one point.
 
@@ -91,13 +95,16 @@ def _vote(
     x0: float,
     y0: float,
     bin_: float,
+    least: float,
     reach: float,
 ) -> None:
-    """Each point votes for the bins along its gradient, up to ``reach`` to both sides."""
+    """Each point votes for the bins along its gradient, ``least`` to ``reach`` away."""
     rows, columns = votes.shape
     steps = int(reach / bin_)
     for i in range(x.size):
         for k in range(-steps, steps + 1):
+            if abs(k) * bin_ < least:
+                continue
             r = int((y[i] + k * bin_ * dy[i] - y0) / bin_ + 0.5)
             c = int((x[i] + k * bin_ * dx[i] - x0) / bin_ + 0.5)
             if (r >= 0) & (r < rows) & (c >= 0) & (c < columns):
@@ -112,6 +119,7 @@ def find_center(
     rings: int = 1,
     percentile: float = 95.0,
     tolerance: float = 3.0,
+    radius_range: tuple[float, float] = (0.0, math.inf),
     x: Array | None = None,
     y: Array | None = None,
 ) -> Center:
@@ -138,6 +146,9 @@ def find_center(
         Of the good pixels: those above are points.
     tolerance
         How far a point may be from its ring, in the unit of the coordinates.
+    radius_range
+        Least and largest radius of a ring, in the same unit: the spot of the beam itself
+        may be brighter than all rings. Not for ``threshold``.
     x, y
         Coordinates of the pixels; column and row without them.
 
@@ -184,15 +195,17 @@ def find_center(
     if method == "threshold":
         return fit_rings(px, py, np.zeros(len(px), np.int64), weight)
     if method == "hough":
-        cx, cy = _hough(image, good, points)
+        cx, cy = _hough(image, good, points, radius_range)
     else:
-        cx, cy = _ransac(px, py, tolerance)
-    return _refined(px, py, weight, cx, cy, rings, tolerance)
+        cx, cy = _ransac(px, py, tolerance, radius_range)
+    return _refined(px, py, weight, cx, cy, rings, tolerance, radius_range)
 
 
-def _hough(image: Array, good: Array, points: Array) -> tuple[float, float]:
+def _hough(
+    image: Array, good: Array, points: Array, between: tuple[float, float]
+) -> tuple[float, float]:
     """Where most gradients of the points meet."""
-    down, right = np.gradient(np.where(good, image, 0))
+    down, right = np.gradient(_smooth(image, good))
     # A gradient towards a bad pixel says nothing.
     inner = good.copy()
     for axis in (0, 1):
@@ -209,9 +222,9 @@ def _hough(image: Array, good: Array, points: Array) -> tuple[float, float]:
     bin_ = 2.0
     votes = np.zeros((int(3 * rows / bin_) + 1, int(3 * columns / bin_) + 1))
     part = slice(None, None, every)
-    reach = 1.5 * math.hypot(rows, columns)
+    reach = min(1.5 * math.hypot(rows, columns), between[1])
     x0, y0 = -float(columns), -float(rows)
-    _vote(x[part], y[part], dx[part], dy[part], votes, x0, y0, bin_, reach)
+    _vote(x[part], y[part], dx[part], dy[part], votes, x0, y0, bin_, between[0], reach)
     smooth = votes.copy()
     for axis in (0, 1):
         smooth += np.roll(smooth, 1, axis) + np.roll(smooth, -1, axis)
@@ -219,7 +232,27 @@ def _hough(image: Array, good: Array, points: Array) -> tuple[float, float]:
     return float(c * bin_ - columns), float(r * bin_ - rows)
 
 
-def _ransac(x: Floats, y: Floats, tolerance: float) -> tuple[float, float]:
+def _one_two_one(image: Array) -> Floats:
+    """Means of three rows, the middle one twice; outside of the image is 0."""
+    wide = np.pad(image, ((1, 1), (0, 0)))
+    mean: Floats = (wide[:-2] + 2 * image + wide[2:]) / 4
+    return mean
+
+
+def _smooth(image: Array, good: Array) -> Floats:
+    """The image without its noise: means over some pixels about each, of good ones."""
+    total, weight = np.where(good, image, 0.0), good.astype(float)
+    for _ in range(SMOOTHED):
+        for part in (total, weight):
+            part[...] = _one_two_one(part)
+            part[...] = _one_two_one(part.T).T
+    smooth: Floats = total / np.maximum(weight, 1e-12)
+    return smooth
+
+
+def _ransac(
+    x: Floats, y: Floats, tolerance: float, between: tuple[float, float]
+) -> tuple[float, float]:
     """The centre of the circle through three points that most points are near to."""
     rng = np.random.default_rng(0)
     best, found = -1.0, (float(x.mean()), float(y.mean()))
@@ -234,7 +267,7 @@ def _ransac(x: Floats, y: Floats, tolerance: float) -> tuple[float, float]:
         a2, b2 = ax**2 + ay**2, bx**2 + by**2
         ux, uy = (by * a2 - ay * b2) / cross, (ax * b2 - bx * a2) / cross
         radius = math.hypot(ux, uy)
-        if radius > 2 * size:
+        if radius > 2 * size or not between[0] <= radius <= between[1]:
             continue
         cx, cy = float(x[i] + ux), float(y[i] + uy)
         near = abs(np.hypot(x[few] - cx, y[few] - cy) - radius) < tolerance
@@ -245,7 +278,14 @@ def _ransac(x: Floats, y: Floats, tolerance: float) -> tuple[float, float]:
 
 
 def _refined(
-    x: Floats, y: Floats, weight: Floats, cx: float, cy: float, rings: int, tolerance: float
+    x: Floats,
+    y: Floats,
+    weight: Floats,
+    cx: float,
+    cy: float,
+    rings: int,
+    tolerance: float,
+    between: tuple[float, float],
 ) -> Center:
     """Choose the points of the strongest rings, fit, and choose again."""
     found = no_center(rings)
@@ -253,7 +293,7 @@ def _refined(
     # Wide at first: the start is right within some pixels only.
     for width in np.geomspace(3 * tolerance, tolerance, ROUNDS):
         away = np.hypot(x - cx, y - cy)
-        radii = _strongest(away, weight, rings, float(width))
+        radii = _strongest(away, weight, rings, float(width), between)
         if len(radii) < rings:
             return no_center(rings)
         off = abs(away[:, None] - radii)
@@ -272,13 +312,17 @@ def _refined(
     return found._replace(radii=found.radii[order])
 
 
-def _strongest(away: Floats, weight: Floats, rings: int, width: float) -> Floats:
+def _strongest(
+    away: Floats, weight: Floats, rings: int, width: float, between: tuple[float, float]
+) -> Floats:
     """Radii of the strongest rings, each at least 2 widths from the others."""
     bin_ = width / 3
     counts = np.bincount((away / bin_).astype(np.int64), weight)
     profile: Floats = np.convolve(counts, np.ones(3), "same")
     # The same number of points is more on a smaller ring: it may be whole.
     profile /= np.sqrt(np.arange(len(profile)) + 3.0)
+    at = (np.arange(len(profile)) + 0.5) * bin_
+    profile[(at < between[0]) | (at > between[1])] = 0
     radii: list[float] = []
     for _ in range(rings):
         k = int(profile.argmax())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +28,7 @@ class RingCenter:
 
     Parameters
     ----------
-    method, rings, percentile, tolerance, x, y
+    method, rings, percentile, tolerance, radius_range, x, y
         As in `smalldata_stream.kernels.center.find_center`, which is also there for images
         in notebooks.
     mask
@@ -52,6 +53,7 @@ class RingCenter:
     rings: int = 1
     percentile: float = 95.0
     tolerance: float = 3.0
+    radius_range: tuple[float, float] = (0.0, math.inf)
     x: Array | None = None
     y: Array | None = None
     mask: Array | None = None
@@ -70,6 +72,9 @@ class RingCenter:
             raise ValueError(f"percentile={self.percentile!r}: write 0 to below 100")
         if not 0 < self.tolerance < np.inf:
             raise ValueError(f"tolerance={self.tolerance!r}: write a distance above 0")
+        between = self.radius_range
+        if np.shape(between) != (2,) or not 0 <= between[0] < between[1]:
+            raise ValueError(f"radius_range={between!r}: write (least, largest)")
         if (self.x is None) != (self.y is None):
             raise ValueError("x and y: write both, or none of them")
         object.__setattr__(self, "mask", pixels.user_mask(self.mask))
@@ -143,6 +148,7 @@ class CenterState:
                 rings=asked.rings,
                 percentile=asked.percentile,
                 tolerance=asked.tolerance,
+                radius_range=asked.radius_range,
                 x=asked.x,
                 y=asked.y,
             )

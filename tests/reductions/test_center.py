@@ -53,6 +53,17 @@ def test_two_rings_behind_a_beam_stop_with_hot_and_dead_pixels(method: Any) -> N
     np.testing.assert_allclose(found.radii, [40, 75], atol=0.4)
 
 
+@pytest.mark.parametrize("method", ["hough", "ransac"])
+def test_the_spot_of_the_beam_is_no_ring(method: Any) -> None:
+    image = rings(110.3, 88.8)
+    row, column = np.indices(SHAPE)
+    image += 2000 * np.exp(-(np.hypot(row - 83, column - 113) ** 2) / 30)  # not quite there
+    found = find_center(image, method=method, radius_range=(20, 100))
+    assert abs(found.x - 110.3) < 0.3
+    assert abs(found.y - 88.8) < 0.3
+    assert abs(found.radii[0] - 60) < 0.5
+
+
 def test_a_threshold_alone_fits_one_clean_ring() -> None:
     image = rings(110.3, 88.8)
     found = find_center(image, method="threshold", percentile=94)
@@ -121,6 +132,7 @@ class TestCenterState(StateContract):
         ({"rings": 0}, "rings=0"),
         ({"rings": 2, "method": "threshold"}, "fits one ring"),
         ({"percentile": 100}, "percentile=100"),
+        ({"radius_range": (5, 3)}, "radius_range="),
         ({"tolerance": 0}, "tolerance=0"),
         ({"x": np.ones(3)}, "both, or none"),
     ],
