@@ -188,7 +188,8 @@ def find_center(
     points = good & (image > level)
     px, py = np.asarray(x, float)[points], np.asarray(y, float)[points]
     weight = image[points] - level
-    if len(px) < 3 + 2 * rings:
+    too_thin = method == "hough" and min(image.shape) < 3
+    if len(px) < 3 + 2 * rings or too_thin:
         return no_center(rings)
     every = -(-len(px) // MOST_POINTS)
     px, py, weight = px[::every], py[::every], weight[::every]
@@ -205,7 +206,8 @@ def _hough(
     image: Array, good: Array, points: Array, between: tuple[float, float]
 ) -> tuple[float, float]:
     """Where most gradients of the points meet."""
-    down, right = np.gradient(_smooth(image, good))
+    slopes: list[Floats] = [np.gradient(_smooth(image, good), axis=a) for a in (0, 1)]
+    down, right = slopes
     # A gradient towards a bad pixel says nothing.
     inner = good.copy()
     for axis in (0, 1):

@@ -95,7 +95,14 @@ def test_least_squares_are_those_of_scipy() -> None:
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((20, 20)), np.full((20, 20), np.nan), np.ones((1, 1)), np.eye(20)]
+    "image",
+    [
+        np.zeros((20, 20)),
+        np.full((20, 20), np.nan),
+        np.ones((1, 1)),
+        np.eye(20),
+        np.arange(90.0)[None],
+    ],
 )
 @pytest.mark.parametrize("method", ["hough", "ransac", "threshold"])
 def test_no_rings_are_no_error(image: Array, method: Any) -> None:
