@@ -81,7 +81,7 @@ class Job:
             "# Put back into the queue (preempted, or its node died), the job finishes the",
             "# file that it began. By hand: scontrol requeue JOBID",
             f"how=({'--overwrite' if self.overwrite else ''})",
-            'if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then how=(--resume); fi',
+            'if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then how+=(--resume); fi',
         ]
         run = '"$SLURM_ARRAY_TASK_ID"' if array else str(self.runs[0])
         words = shlex.join(self.command)

@@ -49,6 +49,7 @@ from smalldata_stream.reductions.sparse import Sparsify, Unsparsify
 from smalldata_stream.reductions.speckle import SpeckleSize
 from smalldata_stream.reductions.spectrum import Spectrum
 from smalldata_stream.reductions.sum import Sum
+from smalldata_stream.reductions.svd_fit import SvdFit
 
 if TYPE_CHECKING:
     from smalldata_stream.flow import Node
@@ -145,6 +146,7 @@ class Words:
     hits = word(Hits)
     cfd = word(Cfd)
     baseline = word(Baseline)
+    svd_fit = word(SvdFit)
     droplet2photon = word(Droplet2Photon)
     photons = word(Photons)
     contrast = word(Contrast)

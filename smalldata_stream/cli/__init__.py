@@ -33,6 +33,7 @@ COMMANDS = {
     "center": "find the centre of the rings in a mean image of a result file",
     "watch": "show what a live graph publishes: topics, rates, newest values",
     "dashboard": "serve the plots of a live graph as a web page",
+    "basis": "make a basis for svd_fit of the waveforms of a run",
     "import-config": "turn a prod_config file of smalldata_tools into a graph file",
     "demo": "simulate a run, reduce it with the tutorial graph, draw a picture",
 }

@@ -197,11 +197,19 @@ def photons(old: Old) -> Steps:
 
 def autocorrelation(old: Old) -> Steps:
     """Autocorrelation."""
+    lags = old.take("save_range")
     yield Call(
         "autocorrelation",
-        given(threshold_adu=threshold(old), name=old.take("name")),
+        given(
+            lags=tuple(lags) if lags else None,
+            threshold_adu=threshold(old),
+            lineouts=old.take("save_lineout", default=False) or None,
+            name=old.take("name"),
+        ),
         old.line,
     )
+    old.ignore("illumination_correction")
+    no_mask(old)
     yield from old.rest()
 
 
@@ -241,13 +249,23 @@ def hits(old: Old) -> Steps:
     yield from old.rest()
 
 
+def svd_delays(old: Old) -> tuple[int, ...] | None:
+    """Delays of several pulses, in samples."""
+    pulses, delays = old.take("n_pulse"), old.take("delay")
+    sampling = old.take("sampling", 1)
+    if pulses in (None, 1) or not isinstance(delays, list | tuple):
+        return None
+    return tuple(round(delay / sampling) for delay in delays)
+
+
 def svd_fit(old: Old) -> Steps:
     """SvdFit."""
     yield Call(
         "svd_fit",
         given(
             basis=old.take("basis_file"),
-            n_components=old.take("n_components"),
+            components=old.take("n_components"),
+            delays=svd_delays(old),
             intensity=old.take("mode"),
             name=old.take("name"),
         ),

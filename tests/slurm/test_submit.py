@@ -99,8 +99,9 @@ def test_a_restart_finishes_the_file(
         text=True,
         check=True,
     )
-    first = " --overwrite" if overwrite else ""
-    assert done.stdout == f"a b --run 5{' --resume' if restarts else first}\n"
+    # With both, what this job began is finished, and an older file is replaced.
+    how = (" --overwrite" if overwrite else "") + (" --resume" if restarts else "")
+    assert done.stdout == f"a b --run 5{how}\n"
 
 
 @pytest.mark.parametrize(

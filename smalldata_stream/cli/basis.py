@@ -1,0 +1,102 @@
+"""smalldata-stream basis: the waveforms of a run as a basis to fit with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from smalldata_stream.basis import Basis
+from smalldata_stream.batch import Array, BatchLimits, Signal
+from smalldata_stream.cli.source import open_source, source_arguments
+from smalldata_stream.errors import OutputError, SourceError
+from smalldata_stream.kernels.svd_fit import make_basis
+from smalldata_stream.protocols import Run
+from smalldata_stream.reductions.waves import inside
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument("field", help="detector.field of the waveforms, as in fim0.raw_0")
+    source_arguments(parser)
+    parser.add_argument("-n", "--events", type=int, default=500, help="how many are used")
+    parser.add_argument("--components", type=int, default=25, help="how many are kept")
+    parser.add_argument(
+        "--channel", type=int, metavar="N", help="of several channels (default: all)"
+    )
+    for name, text in (
+        ("roi", "window in which is fitted (default: the whole waveform)"),
+        ("background", "window whose mean is subtracted (default: nothing is)"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=int, nargs=2, metavar=("FIRST", "LAST"), help=text
+        )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the basis, and say how strong its waveforms are."""
+    output: Path = options.output
+    if output.exists() and not options.overwrite:
+        raise OutputError(f"{output} exists; write --overwrite to replace it")
+    a_run = next(iter(open_source(options).runs()), None)
+    if a_run is None:
+        raise SourceError("the data hold no run")
+    waves = waveforms(a_run, options.field, options.events, options.channel)
+    samples = waves.shape[1]
+    try:
+        roi = inside("--roi ", options.roi and tuple(options.roi), samples, (0, samples))
+        background = inside(
+            "--background ",
+            options.background and tuple(options.background),
+            samples,
+            (0, 0),
+        )
+    except ValueError as error:
+        raise SourceError(str(error)) from error
+    base = waves[:, slice(*background)].mean(axis=1) if any(background) else 0.0
+    cut = (waves.T - base).T[:, slice(*roi)]
+    components, strength = make_basis(cut, options.components)
+    basis = Basis(
+        components=components, singular_values=strength, roi=roi, background=background
+    )
+    info = a_run.info
+    basis.write(output, f"{len(waves)} of {options.field}, {info.exp} run {info.number}")
+    whole = np.square(cut).sum()
+    for number, part in enumerate(np.cumsum(np.square(strength[:5])) / whole, 1):
+        print(f"{number} components describe {part:.4%} of the squares")
+    print(f"{len(waves)} waveforms -> {len(components)} components in {output}")
+    return 0
+
+
+def waveforms(a_run: Run, field: str, most: int, channel: int | None) -> Array:
+    """The first waveforms of a run that are finite, ``(n, samples)`` in float64."""
+    signal = signal_of(a_run, field)
+    found: list[Array] = []
+    for batch in a_run.batches([signal], BatchLimits(events=max(1, min(most, 256)))):
+        for wave in batch.columns[signal].values:
+            rows = np.atleast_2d(np.asarray(wave, np.float64))
+            if rows.ndim != 2 or (channel is not None and not 0 <= channel < len(rows)):
+                raise SourceError(
+                    f"{field} is {np.shape(wave)}: no waveforms, or no channel"
+                )
+            rows = rows if channel is None else rows[channel : channel + 1]
+            found += [row for row in rows if np.isfinite(row).all()]
+        if len(found) >= most:
+            break
+    if len({row.size for row in found}) != 1:
+        raise SourceError(f"{field}: no waveforms of one length in this run")
+    return np.stack(found[:most])
+
+
+def signal_of(a_run: Run, field: str) -> Signal:
+    """The signal called ``detector.field`` or ``detector.algorithm.field``."""
+    detector, _, rest = field.partition(".")
+    info = a_run.info.detector(detector)
+    names = [s for s in info.signals() if rest in (s.field, f"{s.algorithm}.{s.field}")]
+    if len(names) != 1:
+        known = ", ".join(str(signal) for signal in info.signals())
+        raise SourceError(f"no field {field!r}; there is: {known}")
+    return names[0]
