@@ -50,17 +50,15 @@ def main() -> None:
     print(f"{', '.join(WORDS)}: float32 512x1024, R = {unit:.3f} ms")
     whole = [Frames(frames)]
     alone = sum(milliseconds(work, whole) for work in works)
-    print(
-        f"  each by itself, 96 frames (201 MB)   {alone:8.3f} ms a frame {alone / unit:6.1f} R"
-    )
+    title = "each by itself, 96 frames (201 MB)"
+    print(f"  {title:38} {alone:8.3f} ms a frame {alone / unit:6.1f} R")
     for size in (32, 16, 8, 4, 2, 1):
         batches = [Frames(frames[i : i + size]) for i in range(0, 96, size)]
         took = milliseconds(all_words, batches)
         megabytes = size * frames[0].nbytes / 1e6
         title = f"all, batches of {size:2} ({megabytes:5.1f} MB)"
-        print(
-            f"  {title:38} {took:8.3f} ms a frame {took / unit:6.1f} R {took / alone:6.2f} x"
-        )
+        ratios = f"{took / unit:6.1f} R {took / alone:6.2f} x"
+        print(f"  {title:38} {took:8.3f} ms a frame {ratios}")
 
 
 if __name__ == "__main__":

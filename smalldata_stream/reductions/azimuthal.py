@@ -54,7 +54,8 @@ class Azimuthal:
         its axis 1, y its axis 2.
     x_um, y_um
         Positions of the pixels, of the shape of the frame; as psana has them, x is
-        vertical and y horizontal.
+        vertical and y horizontal. Left out, they are those of the detector's geometry; z is
+        not used, the detector is a plane.
     pixel_size_um
         Instead of positions: the frame is one grid, the first pixel at (0, 0), x along the
         rows' axis and y along the columns'.

@@ -54,7 +54,7 @@ def make_map(asked: Azimuthal, spec: Spec) -> Map:
     """The map for frames ``spec``; ValueError where parameters do not fit them."""
     what = f"azimuthal {asked.name!r}"
     shape = pixels.frame_shape(spec, what)
-    x, y = positions(asked, shape, what)
+    x, y = positions(asked, spec, what)
     good = _good(asked, spec, what)
     wavelength = _wavelength(asked)
     centres = _directions(asked, x, y)
@@ -123,8 +123,9 @@ def make_map(asked: Azimuthal, spec: Spec) -> Map:
     )
 
 
-def positions(asked: Azimuthal, shape: tuple[int, ...], what: str) -> tuple[Floats, Floats]:
+def positions(asked: Azimuthal, spec: Spec, what: str) -> tuple[Floats, Floats]:
     """x and y of the pixels, of the shape of the frame."""
+    shape = spec.shape or ()
     if (asked.x_um is None) != (asked.y_um is None):
         raise ValueError(f"{what}: x_um and y_um go together; one is missing")
     if asked.x_um is not None and asked.y_um is not None:
@@ -137,11 +138,19 @@ def positions(asked: Azimuthal, shape: tuple[int, ...], what: str) -> tuple[Floa
     size, corner = (asked.pixel_size_um, asked.pixel_size_um), 0.0
     if asked.poni is not None:
         size, corner = poni.pixel_size_um(asked.poni), 0.5
+    where = spec.positions
+    if where is not None and asked.pixel_size_um is None:
+        x, y = where.x.astype(np.float64), where.y.astype(np.float64)
+        if asked.poni is None or size[0] is None or size[1] is None:
+            return x, y
+        # pyFAI counts from the corner of the assembled image.
+        return x - x.min() + corner * size[0], y - y.min() + corner * size[1]
     flat = tuple(n for n in shape if n > 1)
     if size[0] is None or size[1] is None or len(flat) != 2:
         raise ValueError(
-            f"{what}: the positions of {shape} pixels are needed; give x_um and y_um, "
-            "of the shape of the frame, or, for one grid of rows and columns, pixel_size_um"
+            f"{what}: the positions of {shape} pixels are not known; give x_um and y_um, "
+            "of the shape of the frame, or pixel_size_um where it is one grid of rows and "
+            "columns, or constants with a geometry"
         )
     rows, columns = np.indices(flat, dtype=np.float64)
     x, y = (rows + corner) * size[0], (columns + corner) * size[1]

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from smalldata_stream.batch import Array, Mask
 from smalldata_stream.kernels import scattering
+from smalldata_stream.positions import Positions
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions.azimuthal import Azimuthal
 from smalldata_stream.testing.reductions import Input, ReductionContract
@@ -282,6 +283,23 @@ def test_tiles_have_positions_of_their_own() -> None:
     whole = integrated(frame.reshape(20, 12), **where, x_um=x, y_um=y)
     tiles: dict[str, Any] = {"x_um": x.reshape(2, 10, 12), "y_um": y.reshape(2, 10, 12)}
     assert np.array_equal(integrated(frame, **where, **tiles)["azav"], whole["azav"])
+
+
+def test_positions_come_from_the_geometry_of_the_detector(poni: str) -> None:
+    frame = noisy((2, 10, 12), "f4")
+    x, y = (75.0 * i.reshape(2, 10, 12) - 300 for i in np.indices((20, 12)))
+    known = Positions.of(x, y, 0 * x, pixel_um=75.0)
+    spec = Spec(dtype=frame.dtype, shape=frame.shape, positions=known)
+    where = PLACE | {"pixel_size_um": None, "center_um": (100, 90), "q_bins": 0.05}
+    given = integrated(frame, **where, x_um=x, y_um=y)["azav"]
+    found = Azimuthal(**where).prepare(spec).compute(frame[None])["azav"]
+    assert np.array_equal(np.asarray(found)[0], given, equal_nan=True)
+    # In pyFAI the first pixel is half a pixel, 37.5 and 25 µm, from the corner.
+    tiles: dict[str, Any] = {"x_um": x + 300 + 37.5, "y_um": y + 300 + 25}
+    by_poni: dict[str, Any] = {"poni": poni, "q_bins": 0.05}
+    given = integrated(frame, **by_poni, **tiles)["azav"]
+    found = Azimuthal(**by_poni).prepare(spec).compute(frame[None])["azav"]
+    np.testing.assert_allclose(np.asarray(found)[0], given, rtol=1e-12)
 
 
 pixel = st.one_of(
