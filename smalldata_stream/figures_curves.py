@@ -19,9 +19,8 @@ from smalldata_stream.figures_style import (
     LOWER,
     ORANGE,
     Drawn,
+    Heading,
     floats,
-    heading,
-    heading_text,
     left_out,
     panel,
     style_legend,
@@ -43,7 +42,7 @@ def labels(message: Message) -> tuple[str, str]:
 
 def strip(message: Message) -> Drawn:
     """The mean over time, and lowest and highest as a band."""
-    above, made = heading(), panel(*labels(message), x_axis_type="datetime")
+    above, made = Heading(), panel(*labels(message), x_axis_type="datetime")
     source = ColumnDataSource({"time": [], "mean": [], "low": [], "high": []})
     made.varea(
         x="time", y1="low", y2="high", source=source, fill_color=BLUE, fill_alpha=0.15,
@@ -59,9 +58,9 @@ def strip(message: Message) -> Drawn:
         mean, low, high = floats(arrays, "mean", "low", "high")
         source.data = {"time": middle, "mean": mean, "low": low, "high": high}
         out = left_out(message, not_finite="not finite")
-        above.text = heading_text(message, f"one point for {duration(width)}", out)
+        above.say(message, f"one point for {duration(width)}", out)
 
-    return Drawn(column(above, made, sizing_mode="stretch_width"), update)
+    return Drawn(column(above.model, made, sizing_mode="stretch_width"), above, update)
 
 
 def duration(nanoseconds: int) -> str:
@@ -77,7 +76,7 @@ def duration(nanoseconds: int) -> str:
 
 def histogram(message: Message) -> Drawn:
     """Bars from edge to edge."""
-    above, made = heading(), panel(*labels(message))
+    above, made = Heading(), panel(*labels(message))
     made.y_range.start = 0
     source = ColumnDataSource({"left": [], "right": [], "counts": []})
     made.quad(
@@ -90,14 +89,14 @@ def histogram(message: Message) -> Drawn:
         counts = np.asarray(message.arrays["counts"])
         source.data = {"left": edges[:-1], "right": edges[1:], "counts": counts}
         out = left_out(message, below="below", above="above", not_finite="not finite")
-        above.text = heading_text(message, out)
+        above.say(message, out)
 
-    return Drawn(column(above, made, sizing_mode="stretch_width"), update)
+    return Drawn(column(above.model, made, sizing_mode="stretch_width"), above, update)
 
 
 def scatter(message: Message) -> Drawn:
     """Points, and the straight line of least squares."""
-    above, made = heading(), panel(*labels(message))
+    above, made = Heading(), panel(*labels(message))
     points = ColumnDataSource({"x": [], "y": []})
     fit = ColumnDataSource({"x": [], "y": []})
     made.scatter("x", "y", source=points, size=4, color=BLUE, alpha=0.4)
@@ -114,48 +113,48 @@ def scatter(message: Message) -> Drawn:
         drawn = f"{len(x):,} of them drawn" if len(x) < events else ""
         said = f"r = {r:.3f}" if np.isfinite(r) else ""
         out = left_out(message, not_finite="not finite")
-        above.text = heading_text(message, drawn, said, out)
+        above.say(message, drawn, said, out)
 
-    return Drawn(column(above, made, sizing_mode="stretch_width"), update)
+    return Drawn(column(above.model, made, sizing_mode="stretch_width"), above, update)
 
 
 def line(message: Message) -> Drawn:
     """The means with their errors as bands, and the last one where there is one mean."""
     names = curve_names(message)
-    above, made = heading(), panel(*labels(message), height=upper(names))
+    above, made = Heading(), panel(*labels(message), height=upper(names))
     last = ColumnDataSource({"x": [], "y": []})
     if names == ["mean"]:
         made.line("x", "y", source=last, color=GREY, width=1, legend_label="last")
     sources = {name: banded(made, name) for name in names}
     style_legend(made)
-    panels = [above, made, *difference_below(message, made, sources, banded)]
+    panels = [above.model, made, *difference_below(message, made, sources, banded)]
 
     def update(message: Message) -> None:
         (x,) = floats(message.arrays, "x")
         last.data = {"x": x, "y": floats(message.arrays, "last")[0]}
         for name, source in sources.items():
             source.data = with_error(message, name, x)
-        above.text = heading_text(message, numbers_on_off(message))
+        above.say(message, numbers_on_off(message))
 
-    return Drawn(column(*panels, sizing_mode="stretch_width"), update)
+    return Drawn(column(*panels, sizing_mode="stretch_width"), above, update)
 
 
 def scan(message: Message) -> Drawn:
     """The means with error bars at each position."""
     names = curve_names(message)
-    above, made = heading(), panel(*labels(message), height=upper(names))
+    above, made = Heading(), panel(*labels(message), height=upper(names))
     sources = {name: barred(made, name) for name in names}
     style_legend(made)
-    panels = [above, made, *difference_below(message, made, sources, barred)]
+    panels = [above.model, made, *difference_below(message, made, sources, barred)]
 
     def update(message: Message) -> None:
         (x,) = floats(message.arrays, "position")
         for name, source in sources.items():
             source.data = with_error(message, name, x)
         out = left_out(message, left_out="left out")
-        above.text = heading_text(message, f"{len(x):,} positions", out)
+        above.say(message, f"{len(x):,} positions", out)
 
-    return Drawn(column(*panels, sizing_mode="stretch_width"), update)
+    return Drawn(column(*panels, sizing_mode="stretch_width"), above, update)
 
 
 # ------------------------------------------------------------------------ on, off, both

@@ -19,7 +19,7 @@ from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 
 from smalldata_stream.batch import Array
-from smalldata_stream.figures_style import Drawn, heading, heading_text, panel
+from smalldata_stream.figures_style import Drawn, Heading, panel
 from smalldata_stream.message import Message
 
 FIELDS = ("mean", "last")
@@ -42,7 +42,7 @@ def image(message: Message) -> Drawn:
     The first message is drawn in every way that can be chosen, for pages without a server;
     later ones only as the switches stand. A server that hears of a switch draws again.
     """
-    above = heading()
+    above = Heading()
     x_label, y_label = (str(message.metadata.get(f"{axis}_label", "")) for axis in "xy")
     made = panel(x_label, y_label, height_for(message), match_aspect=True)
     made.x_range.range_padding = made.y_range.range_padding = 0
@@ -73,9 +73,11 @@ def image(message: Message) -> Drawn:
         rows, columns = message.arrays["mean"].shape
         whole = (columns, rows) == (width, height)
         said = "" if whole else f"{width:.0f} × {height:.0f} pixels averaged for display"
-        above.text = heading_text(message, said)
+        above.say(message, said)
 
-    return Drawn(column(above, switches, made, sizing_mode="stretch_width"), update)
+    return Drawn(
+        column(above.model, switches, made, sizing_mode="stretch_width"), above, update
+    )
 
 
 def height_for(message: Message) -> int:

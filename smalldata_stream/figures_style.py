@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +22,7 @@ HEIGHT = 320
 LOWER = 170
 """Height of a difference below its curves."""
 
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A drawn plot, and what puts a later message into it."""
-
-    model: UIElement
-    update: Callable[[Message], None]
+HEADING_SECONDS = 1.0
 
 
 def panel(
@@ -71,9 +66,41 @@ def style_legend(made: figure) -> None:
     legend.label_text_font_size, legend.label_text_color = "14px", INK
 
 
-def heading() -> Div:
-    """The place of title and subtitle."""
-    return Div(sizing_mode="stretch_width", margin=(2, 4, 0, 10), disable_math=True)
+class Heading:
+    """Title and subtitle above a plot.
+
+    A browser arranges its page anew for each text that changes, which costs more than to
+    draw the plot: with ``patient`` the text is changed once in `HEADING_SECONDS`, and what
+    was said meanwhile is shown by `catch_up`.
+    """
+
+    def __init__(self) -> None:
+        self.model = Div(
+            sizing_mode="stretch_width", margin=(2, 4, 0, 10), disable_math=True
+        )
+        self.patient = False
+        self._text, self._changed = "", -HEADING_SECONDS
+
+    def say(self, message: Message, *notes: str) -> None:
+        """What there is to be said of a message."""
+        self._text = heading_text(message, *notes)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Show what was said last, if it is time to."""
+        now = time.monotonic()
+        due = not self.patient or now - self._changed >= HEADING_SECONDS
+        if due and self.model.text != self._text:
+            self.model.text, self._changed = self._text, now
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A drawn plot, and what puts a later message into it."""
+
+    model: UIElement
+    heading: Heading
+    update: Callable[[Message], None]
 
 
 def heading_text(message: Message, *notes: str) -> str:

@@ -54,6 +54,8 @@ class Card:
     def say(self, about: Mapping[str, Any] | None, elapsed: float) -> None:
         """Tell what is wrong with the plot, by what the index says of it."""
         text = self._trouble or status_text(about, elapsed)
+        if self._figure is not None:
+            self._figure.drawn.heading.catch_up()
         if self._status.text != text:
             self._status.update(text=text, visible=bool(text))
 
@@ -78,6 +80,7 @@ class Card:
             self._figure.update(message)
             return
         self._figure, self._form = Figure.of(message), form
+        self._figure.drawn.heading.patient = True
         for switch in self._figure.model.select({"type": RadioButtonGroup}):
             switch.on_change("active", self._draw_again)
         wide = ["wide"] if self._figure.kind in WIDE else []

@@ -15,6 +15,7 @@ from tests.plots.test_graph import plan_of
 
 bokeh_models = pytest.importorskip("bokeh.models", reason="Bokeh is not installed")
 
+from smalldata_stream import figures_style  # noqa: E402
 from smalldata_stream.figures import KINDS, Figure, embedded  # noqa: E402
 
 Make = Callable[[Graph, Node, Node], object]
@@ -82,6 +83,21 @@ def update_whole(figure: Figure, message: Message) -> None:
         for switch in switches:
             switch.active = chosen
         figure.update(message)
+
+
+def test_a_patient_heading_waits_and_forgets_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    k = TOPICS.index("plots/gmd/energy_histogram")
+    first, between, last = (moment[k] for moment in MOMENTS[:3])
+    figure = Figure.of(first)
+    figure.drawn.heading.patient = True
+    figure.update(between)
+    figure.update(last)
+    assert f"{first.metadata['events']} events" in texts(figure)
+    monkeypatch.setattr(figures_style, "HEADING_SECONDS", 0.0)
+    figure.drawn.heading.catch_up()
+    assert f"{last.metadata['events']} events" in texts(figure)
 
 
 def test_of_an_image_only_what_is_seen_is_drawn_again() -> None:
