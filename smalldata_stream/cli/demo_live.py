@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, NoReturn
 
-from smalldata_stream.cli import COMMANDS
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.modes.shield import Shield
 from smalldata_stream.simulate import SimulatedFiles, Simulation
@@ -47,16 +46,13 @@ def play_live(simulation: Simulation, files: SimulatedFiles, rate_hz: float) -> 
             "--metrics", "0", "--constants", str(files.constants),
         )  # fmt: skip
         metrics, address = live.says("metrics:"), live.says("publishing:")
-        parts = [play, live]
-        if "dashboard" in COMMANDS:
-            dashboard = start("dashboard", address, "--port", "0", "--timeout", "60")
-            parts.append(dashboard)
-            print(f"plots:     {dashboard.says('dashboard:')}")
+        dashboard = start("dashboard", address, "--port", "0", "--timeout", "60")
+        print(f"plots:     {dashboard.says('dashboard:')}")
         print(f"metrics:   {metrics}")
         print(f"published: {address}   (smalldata-stream watch {address})")
         print("Ctrl-C ends all of it.", flush=True)
         while True:
-            for one in parts:
+            for one in (play, live, dashboard):
                 one.check()
             time.sleep(LOOK_SECONDS)
 

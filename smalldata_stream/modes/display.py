@@ -14,6 +14,9 @@ from smalldata_stream.modes.pace import Pace
 from smalldata_stream.modes.session import Session
 from smalldata_stream.run import RunInfo
 
+VALUES_SECONDS = 0.02
+"""Newest values are shown no more often: looking whether anybody wants them costs, too."""
+
 SHOWN_LETTERS = 20
 """Dead letters that are told along with the ledger."""
 
@@ -86,7 +89,7 @@ class Display:
     ):
         self._workers = workers
         self._publishers = publishers
-        self._pace, self._values = Pace(every_seconds), Pace(0.0)
+        self._pace, self._values = Pace(every_seconds), Pace(VALUES_SECONDS)
         self._sequence = 0
 
     def begin(self, session: Session) -> None:

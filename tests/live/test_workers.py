@@ -224,6 +224,7 @@ def test_every_result_says_how_many_workers_and_an_edit_reaches_all(
 
 
 @needs_server
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_what_it_had(tmp_path: Path) -> None:
     graph, tag, output = tmp_path / "graph.py", new_tag(), tmp_path / "live.h5"
     graph.write_text(GRAPH)
