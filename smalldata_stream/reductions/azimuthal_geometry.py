@@ -150,7 +150,7 @@ def positions(asked: Azimuthal, spec: Spec, what: str) -> tuple[Floats, Floats]:
         raise ValueError(
             f"{what}: the positions of {shape} pixels are not known; give x_um and y_um, "
             "of the shape of the frame, or pixel_size_um where it is one grid of rows and "
-            "columns, or constants with a geometry"
+            "columns, or constants with positions (smalldata-stream constants fetch)"
         )
     rows, columns = np.indices(flat, dtype=np.float64)
     x, y = (rows + corner) * size[0], (columns + corner) * size[1]
