@@ -13,7 +13,7 @@ from smalldata_stream.cli.source import open_source, source_arguments
 from smalldata_stream.errors import OutputError, SourceError
 from smalldata_stream.kernels.svd_fit import make_basis
 from smalldata_stream.protocols import Run
-from smalldata_stream.reductions.waves import inside
+from smalldata_stream.reductions.waves import inside, window
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,13 +47,9 @@ def run(options: argparse.Namespace) -> int:
     waves = waveforms(a_run, options.field, options.events, options.channel)
     samples = waves.shape[1]
     try:
-        roi = inside("--roi ", options.roi and tuple(options.roi), samples, (0, samples))
-        background = inside(
-            "--background ",
-            options.background and tuple(options.background),
-            samples,
-            (0, 0),
-        )
+        given = [window(f"--{n} ", getattr(options, n)) for n in ("roi", "background")]
+        roi = inside("--roi ", given[0], samples, (0, samples))
+        background = inside("--background ", given[1], samples, (0, 0))
     except ValueError as error:
         raise SourceError(str(error)) from error
     base = waves[:, slice(*background)].mean(axis=1) if any(background) else 0.0

@@ -97,6 +97,8 @@ def test_from_the_command_to_the_file(tmp_path: Path) -> None:
     made = ["basis", "fim0.raw_0", *where, *windows, "-o", str(path)]
     assert main(made) == 0
     assert main(made) == 1
+    assert main([*made, "--overwrite", "--roi", "160", "60"]) == 1
+    assert main([*made, "--overwrite", "--roi", "60", "161", "--channel", "1"]) == 1
     graph = tmp_path / "graph.py"
     graph.write_text(
         "def graph(g, run):\n"
