@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from smalldata_stream.batch import Batch
 
-SHARE = 0.02
+SHARE = 0.015
 """A graph that never waits for events gives at most this part of its time to showing..."""
 
 LONGEST_SECONDS = 1.0
