@@ -66,13 +66,15 @@ def test_plots_stand_in_the_groups_of_the_graph(page: Opened) -> None:
 def test_an_image_has_colours_linear_and_log(page: Opened) -> None:
     open_tab(page, "jungfrau")
     page.page.get_by_role("button", name="log").wait_for()
-    seen = """() => [...Bokeh.documents[0]._all_models.values()]
-        .filter((m) => m.type === "ColorBar" && m.visible)
-        .map((m) => [m.color_mapper.type, m.color_mapper.low < m.color_mapper.high])"""
-    assert page.page.evaluate(seen) == [["LinearColorMapper", True]]
+    page.page.locator("canvas").first.wait_for(state="attached")
+    seen = """(colours) => {
+        const bars = [...Bokeh.documents[0]._all_models.values()]
+            .filter((m) => m.type === "ColorBar" && m.visible).map((m) => m.color_mapper)
+        return bars.length === 1 && bars[0].type === colours && bars[0].low < bars[0].high
+    }"""
+    page.page.wait_for_function(seen, arg="LinearColorMapper")
     page.page.get_by_role("button", name="log").click()
-    assert page.page.evaluate(seen) == [["LogColorMapper", True]]
-    assert page.page.locator("canvas").count()
+    page.page.wait_for_function(seen, arg="LogColorMapper")
 
 
 def test_pause_holds_the_plots_and_lets_them_go_on(page: Opened) -> None:
