@@ -107,12 +107,20 @@ class Ranks:
             yield Numbers(self._ask, self._tell)
             return
         server = Server(numbers, told)
+
+        def tell(events: int) -> None:
+            server.tell(0, events)
+
+        def ask(events: int, ended: bool) -> int | None:
+            tell(events)
+            return server.next(events, ended)
+
         if self.size == 1:
-            yield Numbers(server.next, lambda events: server.tell(0, events))
+            yield Numbers(ask, tell)
             return
         thread = threading.Thread(target=self._serve, args=(server,), daemon=True)
         thread.start()
-        yield Numbers(server.next, lambda events: server.tell(0, events))
+        yield Numbers(ask, tell)
         thread.join()
 
     def _ask(self, events: int, ended: bool) -> int | None:

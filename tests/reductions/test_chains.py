@@ -24,9 +24,9 @@ AZAV: dict[str, Any] = {
 def chains(g: Graph, run: RunInfo) -> None:
     cam = g.detector("cam", calibration="raw")
     profile = cam.azimuthal(**AZAV)
-    part = profile.roi("peak", [[0, 1], [2, 6]], area=True)
+    part = profile.roi("peak", [[2, 6]], area=True)
     part.projection(axis=-1, name="total")
-    profile.rebin(shape=(1, 4))
+    profile.rebin(shape=(4,))
     profile.spectrum(bins=(0, 1000, 10))
     curved = cam.curvature(coefficients=(0.2, 0.0))
     curved.projection(axis=1).roi("top", [[0, 2]])
