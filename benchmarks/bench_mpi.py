@@ -3,7 +3,8 @@
     python -m benchmarks.bench_mpi [--events N] [--megabytes N]
 
 1. Events per second with one rank and with two, of a graph that computes and of one that
-   mostly reads (files in the page cache): the parallel efficiency is half their ratio.
+   mostly reads (files in the page cache), from runs of two lengths: the parallel efficiency
+   is half their ratio. What a job costs whatever its length is told beside it.
 2. Putting two parts together, next to ``cp`` of the same bytes.
 3. The unit costs that docs/batch.md extrapolates from.
 """
@@ -48,29 +49,43 @@ def graph(g, run):
 
 
 def efficiency(folder: Path, events: int) -> None:
+    """What a second rank gains per event; what a job costs besides is told apart."""
     detectors = ("timing", "gmd", "jungfrau")
-    files = simulate(folder / "xtc", Simulation(events=events, detectors=detectors))
+    sizes = (events // 4, events)
+    data = {
+        size: simulate(folder / f"xtc{size}", Simulation(events=size, detectors=detectors))
+        for size in sizes
+    }
     for name, text in GRAPHS.items():
         graph = folder / f"{name}.py"
         graph.write_text(text)
-        job(graph, files.directory, 2)  # compiles, and brings the files into memory
-        rates = {n: max(job(graph, files.directory, n) for _ in range(2)) for n in (1, 2)}
+        job(graph, data[events].directory, 2)  # compiles, and brings the files into memory
+        rates, fixed = {}, {}
+        for ranks in (1, 2):
+            few, many = (
+                min(job(graph, data[size].directory, ranks) for _ in range(3))
+                for size in sizes
+            )
+            per_event = (many - few) / (sizes[1] - sizes[0])
+            rates[ranks] = 1 / per_event
+            fixed[ranks] = few - sizes[0] * per_event
         share = rates[2] / rates[1] / 2
         print(f"{name}: {rates[1]:,.0f} events/s with 1 rank, {rates[2]:,.0f} with 2: "
-              f"parallel efficiency {share:.0%}")  # fmt: skip
+              f"parallel efficiency {share:.0%}; besides, a job takes "
+              f"{fixed[1]:.1f} and {fixed[2]:.1f} s")  # fmt: skip
 
 
 def job(graph: Path, data: Path, ranks: int) -> float:
-    """Events per second of one job, without the start of its processes."""
+    """Seconds of one job, without the start of its processes."""
     output = graph.with_suffix(".h5")
     output.unlink(missing_ok=True)
     where = ("--exp", "xpptut26", "--run", "1", "--dir", str(data), "-o", str(output))
     launcher = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks)]
     program = [sys.executable, "-m", "smalldata_stream.cli", "run", str(graph), *where]
     done = subprocess.run([*launcher, *program], capture_output=True, text=True, check=True)
-    found = re.search(r"\(([\d,]+)/s\)", done.stdout)
+    found = re.search(r"([\d,]+) events in ([\d.]+) s", done.stdout)
     assert found is not None
-    return float(found[1].replace(",", ""))
+    return float(found[2])
 
 
 def merging(folder: Path, megabytes: int) -> None:
@@ -107,9 +122,9 @@ def merging(folder: Path, megabytes: int) -> None:
           f"{best[1] / best[0]:.0%}")  # fmt: skip
 
 
-def units(folder: Path) -> None:
+def units(folder: Path, events: int) -> None:
     started = time.perf_counter()
-    (run,) = FilesSource.from_run("xpptut26", 1, folder / "xtc").runs()
+    (run,) = FilesSource.from_run("xpptut26", 1, folder / f"xtc{events}").runs()
     seconds = time.perf_counter() - started
     datagrams = 2 * (run.info.events or 0)
     print(f"index and description: {seconds * 1e3:.0f} ms for {datagrams:,} datagrams")
@@ -143,13 +158,13 @@ def make(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=400)
+    parser.add_argument("--events", type=int, default=2000)
     parser.add_argument("--megabytes", type=int, default=512)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         efficiency(Path(name), options.events)
         merging(Path(name), options.megabytes)
-        units(Path(name))
+        units(Path(name), options.events)
 
 
 if __name__ == "__main__":
