@@ -8,7 +8,6 @@ import fcntl
 import importlib.util
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from smalldata_stream.errors import PsanaError, SourceError
+from smalldata_stream.last_words import how_it_ended, last_words
 from smalldata_stream.xtc2.format import DGRAM_BYTES
 
 PROGRAM = "shmemServer"
@@ -31,7 +31,6 @@ MOST_CLIENTS = 29
 _PIPE_BYTES = 1 << 20
 _PAGE = 4096
 _END_SECONDS = 2.0
-_LAST_LINES = 3
 
 
 def server_program() -> Path:
@@ -156,14 +155,8 @@ class ShmemServer:
             raise PsanaError(self._obituary()) from None
 
     def _obituary(self) -> str:
-        code = self._process.wait()
-        how = f"ended with exit code {code}"
-        if code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
-        self._said.seek(0)
-        lines = self._said.read().decode(errors="replace").splitlines()
-        last = " | ".join([line.strip() for line in lines if line.strip()][-_LAST_LINES:])
-        return f"{PROGRAM} {how}; it said last: {last}"
+        how = how_it_ended(self._process)
+        return f"{PROGRAM} {how}; it said last: {last_words(self._said)}"
 
     def close(self) -> None:
         """End of the data: the server exits, and what it leaves is removed."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
+from smalldata_stream.kernels.good import is_good, row_of
 
 Array = NDArray[Any]
 
@@ -26,27 +27,11 @@ SEED, BOTH = 2, np.uint64(0x0202020202020202)
 
 # `else` stands where it need not, because numba then leaves out the other branch.
 @compiled
-def _row_of(pixels: Any, r: int) -> Any:
-    if pixels is None:
-        return None
-    else:  # noqa: RET505
-        return pixels[r]
-
-
-@compiled
 def _at(limit: Any, limits: Any, c: int) -> Any:
     if limits is None:
         return limit
     else:  # noqa: RET505
         return limits[c]
-
-
-@compiled
-def _is_good(good: Any, c: int) -> Any:
-    if good is None:
-        return True
-    else:  # noqa: RET505
-        return good[c]
 
 
 @compiled
@@ -62,7 +47,7 @@ def _classify(
 ) -> None:
     for c in range(row.size):
         v = row[c]
-        ok = (v <= top) & _is_good(good, c)
+        ok = (v <= top) & is_good(good, c)
         above = np.uint8((v >= _at(low, lows, c)) & ok)
         out[c] = np.uint8(above + np.uint8((v >= _at(high, highs, c)) & ok))
 
@@ -152,11 +137,11 @@ def droplets(
         at = (r + r // rows + 1) * stride + 1
         _classify(
             frame[r],
-            _row_of(good, r),
+            row_of(good, r),
             high,
             low,
-            _row_of(highs, r),
-            _row_of(lows, r),
+            row_of(highs, r),
+            row_of(lows, r),
             top,
             level[at : at + columns],
         )
@@ -188,7 +173,7 @@ def droplets(
                 total += x
                 by_row += x * (r - r0)
                 by_column += x * (c - c0)
-                is_seed = v >= _at(high, _row_of(highs, r), c)
+                is_seed = v >= _at(high, row_of(highs, r), c)
                 m = p + r + shift
                 for k in range(neighbours):
                     n = m + step_map[k]

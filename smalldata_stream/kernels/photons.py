@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
+from smalldata_stream.kernels.good import is_good, row_of
 
 Array = NDArray[Any]
 
@@ -16,22 +17,6 @@ PIECE = 64
 
 
 # `else` stands where it need not, because numba then leaves out the other branch.
-@compiled
-def _row_of(good: Any, r: int) -> Any:
-    if good is None:
-        return None
-    else:  # noqa: RET505
-        return good[r]
-
-
-@compiled
-def _is_good(good: Any, c: int) -> Any:
-    if good is None:
-        return True
-    else:  # noqa: RET505
-        return good[c]
-
-
 @compiled
 def _divide(
     row: Array,
@@ -47,7 +32,7 @@ def _divide(
     for c in range(row.size):
         x = row[c]
         v = kind(x) / adu
-        v = v if (x >= low) & (x <= top) & (v > 0) & _is_good(good, c) else kind(0)
+        v = v if (x >= low) & (x <= top) & (v > 0) & is_good(good, c) else kind(0)
         whole = np.floor(v)
         rest[c] = v - whole
         photons[c] = np.uint16(whole if whole < most else most)
@@ -194,7 +179,7 @@ def count_photons(
                 line = r0 + r
                 _divide(
                     frame[line],
-                    _row_of(good, line),
+                    row_of(good, line),
                     low,
                     top,
                     adu,

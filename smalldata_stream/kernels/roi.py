@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
+from smalldata_stream.kernels.good import is_good
 
 Array = NDArray[Any]
 Box = tuple[int, int, int, int, int, int]
@@ -22,14 +23,6 @@ def _row_of(mask: Any, t: int, r: int) -> Any:
         return None
     else:  # noqa: RET505
         return mask[t, r]
-
-
-@compiled
-def _is_good(good: Any, c: int) -> Any:
-    if good is None:
-        return True
-    else:  # noqa: RET505
-        return good[c]
 
 
 @compiled
@@ -54,7 +47,7 @@ def _add_row(
 ) -> None:
     zero = row.dtype.type(0)
     for c in range(row.size):
-        v, g = row[c], _is_good(good, c)
+        v, g = row[c], is_good(good, c)
         a = v if _is_inside(v, low, high) & g else zero
         x = np.float64(a)
         column[c] += x
@@ -87,8 +80,8 @@ def _add_four_rows(
     zero = row0.dtype.type(0)
     for c in range(row0.size):
         v0, v1, v2, v3 = row0[c], row1[c], row2[c], row3[c]
-        g0, g1 = _is_good(good0, c), _is_good(good1, c)
-        g2, g3 = _is_good(good2, c), _is_good(good3, c)
+        g0, g1 = is_good(good0, c), is_good(good1, c)
+        g2, g3 = is_good(good2, c), is_good(good3, c)
         a0 = v0 if _is_inside(v0, low, high) & g0 else zero
         a1 = v1 if _is_inside(v1, low, high) & g1 else zero
         a2 = v2 if _is_inside(v2, low, high) & g2 else zero
@@ -113,7 +106,7 @@ def _count_row(row: Array, good: Any, limit: Any, most: Any) -> int:
     count = np.int32(0)
     for c in range(row.size):
         v = row[c]
-        count = np.int32(count + np.int32((v >= limit) & (v <= most) & _is_good(good, c)))
+        count = np.int32(count + np.int32((v >= limit) & (v <= most) & is_good(good, c)))
     return int(count)
 
 
@@ -263,5 +256,5 @@ def cut(
                 clean = out[i, t - t0, r - r0]
                 for c in range(row.size):
                     v = row[c]
-                    inside = _is_inside(v, low, high) & _is_good(good, c)
+                    inside = _is_inside(v, low, high) & is_good(good, c)
                     clean[c] = v if inside else zero

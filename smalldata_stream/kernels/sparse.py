@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
+from smalldata_stream.kernels.good import is_good
 
 Array = NDArray[Any]
 Ints = NDArray[np.int32]
@@ -27,19 +28,11 @@ def _part(good: Any, start: int, stop: int) -> Any:
 
 
 @compiled
-def _is_good(good: Any, p: int) -> Any:
-    if good is None:
-        return True
-    else:  # noqa: RET505
-        return good[p]
-
-
-@compiled
 def _count(frame: Array, good: Any, low: Any, high: Any) -> int:
     number = np.int32(0)
     for p in range(frame.size):
         v = frame[p]
-        inside = (v >= low) & (v <= high) & (v != 0) & _is_good(good, p)
+        inside = (v >= low) & (v <= high) & (v != 0) & is_good(good, p)
         number = np.int32(number + np.int32(inside))
     return int(number)
 

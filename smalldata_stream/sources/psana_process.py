@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,9 +14,9 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from smalldata_stream.errors import PsanaError
+from smalldata_stream.last_words import how_it_ended, last_words
 from smalldata_stream.sources import psana_wire as wire
 
-_LAST_LINES = 5
 _LAUNCHERS = (
     "PMI",
     "OMPI_",
@@ -95,19 +94,8 @@ class PsanaProcess:
             raise PsanaError(self._obituary()) from None
 
     def _obituary(self) -> str:
-        code = self._process.wait()
-        how = f"ended with exit code {code}"
-        if code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
-        said = self.last_words()
+        how, said = how_it_ended(self._process), last_words(self._said)
         return f"psana {how}" + (f"; it said last: {said}" if said else " without a word")
-
-    def last_words(self) -> str:
-        """The last lines that psana printed, in one."""
-        self._said.seek(0, os.SEEK_END)
-        self._said.seek(max(0, self._said.tell() - 4096))
-        lines = self._said.read().decode(errors="replace").splitlines()
-        return " | ".join([line.strip() for line in lines if line.strip()][-_LAST_LINES:])
 
     def close(self) -> None:
         """End the child, whatever it does."""

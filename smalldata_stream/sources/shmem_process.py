@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -20,11 +19,11 @@ from typing import IO, Any, Self
 import numpy as np
 
 from smalldata_stream.errors import PsanaError
+from smalldata_stream.last_words import how_it_ended, last_words
 from smalldata_stream.sources import psana_wire as wire
 from smalldata_stream.sources.shmem_messages import Opened, Parcel
 from smalldata_stream.xtc2.format import Bytes
 
-_LAST_LINES = 3
 TMO = "PSANA_TESTS_SHMEM_TMO"
 """psana's variable: seconds to look for a server before its client says that none is."""
 
@@ -119,14 +118,8 @@ class ShmemProcess:
         return parcel
 
     def _obituary(self) -> str:
-        code = self._process.wait()
-        how = f"ended with exit code {code}"
-        if code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
-        self._said.seek(0)
-        lines = self._said.read().decode(errors="replace").splitlines()
-        last = " | ".join([line.strip() for line in lines if line.strip()][-_LAST_LINES:])
-        return f"psana's shared-memory client {how}; it said last: {last}"
+        how = how_it_ended(self._process)
+        return f"psana's shared-memory client {how}; it said last: {last_words(self._said)}"
 
     def close(self) -> None:
         """End the child, whatever it does."""

@@ -16,7 +16,7 @@ import pytest
 
 from smalldata_stream.client import Client
 from smalldata_stream.play_server import running
-from tests.shmem.helpers import (
+from tests.shmem.playing import (
     CAM,
     OTHER,
     SECONDS,

@@ -31,7 +31,7 @@ from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.shmem import ShmemSource
 from smalldata_stream.sources.shmem_losses import DROPPED
 from smalldata_stream.xtc2.format import DGRAM, DGRAM_BYTES, Service, service_of
-from tests.shmem.helpers import Playing, needs_server, new_tag
+from tests.shmem.playing import Playing, needs_server, new_tag
 from tests.shmem.test_shmem_life import child_of
 from tests.test_real_files import assert_same_tree
 

@@ -36,7 +36,7 @@ from tests.live.test_command import COMMAND, GRAPH, command, family, read_at_lea
 from tests.live.test_parity import GRAPH as WHOLE
 from tests.live.test_parity import SeenLive, sent, simulated
 from tests.modes.test_live import newest
-from tests.shmem.helpers import SECONDS, Playing, needs_server, new_tag, write_run
+from tests.shmem.playing import SECONDS, Playing, needs_server, new_tag, write_run
 from tests.shmem.test_shmem_life import alive
 from tests.test_real_files import assert_same_tree
 

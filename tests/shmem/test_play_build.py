@@ -19,7 +19,7 @@ from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.simulate.xtc2_writer import Names, Service, Stream
 from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.psana import PsanaSource
-from tests.shmem.helpers import CAM, COUNT, OTHER, VALUE, needs_server, write_run
+from tests.shmem.playing import CAM, COUNT, OTHER, VALUE, needs_server, write_run
 from tests.sources.oracle import DATA, needs_data, read
 
 TIMESTAMP = Signal("", "", "timestamp")

@@ -20,7 +20,7 @@ from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.shmem import ShmemSource
 from smalldata_stream.sources.shmem_losses import DROPPED, NOT_SENT
-from tests.shmem.helpers import (
+from tests.shmem.playing import (
     CAM,
     COUNT,
     IMAGE,

@@ -20,7 +20,7 @@ from smalldata_stream.errors import PsanaError, SourceError
 from smalldata_stream.play_server import ShmemServer, clean, running
 from smalldata_stream.sources.shmem import ShmemSource
 from smalldata_stream.sources.shmem_losses import GONE, LATE, TWICE
-from tests.shmem.helpers import (
+from tests.shmem.playing import (
     COUNT,
     SECONDS,
     Playing,
