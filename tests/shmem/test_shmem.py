@@ -173,6 +173,7 @@ def test_another_configuration_is_another_run(tmp_path: Path) -> None:
         runs.close()
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_run_can_be_left(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a.xtc2", 60)
     tag = new_tag()
