@@ -7,6 +7,7 @@ rank that waits leaves its core to one that works.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +20,10 @@ from smalldata_stream.rank import launched
 T = TypeVar("T")
 
 _ASK, _ANSWER, _TELL, _SHARE, _REDUCE = range(1, 6)
-_QUICK, _SLOW = 0.0002, 0.005
+_QUICK, _SLOW = 0.0001, 0.0005
+"""Seconds between two looks for a message: first, and when none comes."""
+_SWITCH_SECONDS = 0.0005
+"""The thread that hands out gets its turn so soon, also from a rank 0 busy in Python."""
 TELL_SECONDS = 0.5
 """How often a rank says how far it is."""
 
@@ -119,9 +123,14 @@ class Ranks:
             yield Numbers(ask, tell)
             return
         thread = threading.Thread(target=self._serve, args=(server,), daemon=True)
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         thread.start()
-        yield Numbers(ask, tell)
-        thread.join()
+        try:
+            yield Numbers(ask, tell)
+            thread.join()
+        finally:
+            sys.setswitchinterval(before)
 
     def _ask(self, events: int, ended: bool) -> int | None:
         self._asking.send((events, ended), 0, _ASK)
