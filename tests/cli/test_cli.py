@@ -195,6 +195,14 @@ def test_damaged_data_end_with_their_own_exit_code(
         assert 20 <= len(f["timestamp"]) < 54
 
 
+def test_ctrl_c_inside_an_exec_has_the_same_exit_code(
+    run: SimulatedFiles, tmp_path: Path
+) -> None:
+    struck = "exec('import signal; signal.raise_signal(signal.SIGINT)')"
+    done = command("check", graph(tmp_path, struck), *where(run), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 def test_ctrl_c_ends_quietly_and_leaves_no_output(
     run: SimulatedFiles, tmp_path: Path
 ) -> None:
