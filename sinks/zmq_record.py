@@ -71,7 +71,9 @@ def last_event(column: Column) -> int:
     >>> last_event(Column(np.array([5.0]), np.array([False, True, False])))
     1
     """
-    events = np.flatnonzero(column.mask)
+    if column.present is None:
+        return len(column) - 1
+    events = np.flatnonzero(column.present)
     return int(events[-1]) if len(events) else -1
 
 

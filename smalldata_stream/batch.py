@@ -167,12 +167,15 @@ class Batch:
 
     def __post_init__(self) -> None:
         n = len(self.timestamps)
+        fits = len(self.steps) == n
+        fits = fits and all(len(column) == n for column in self.columns.values())
+        if fits and all(len(state) == n for state in self.status.values()):
+            return
         sizes: dict[str, int] = {"steps": len(self.steps)}
         sizes |= {str(signal): len(column) for signal, column in self.columns.items()}
         sizes |= {f"status of {name}": len(state) for name, state in self.status.items()}
         wrong = {name: size for name, size in sizes.items() if size != n}
-        if wrong:
-            raise ValueError(f"a batch of {n} events got columns of other sizes: {wrong}")
+        raise ValueError(f"a batch of {n} events got columns of other sizes: {wrong}")
 
     def __len__(self) -> int:
         return len(self.timestamps)

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 import types
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,14 +45,17 @@ from smalldata_stream.sources.shmem_messages import (
     divide,
 )
 from smalldata_stream.xtc2.format import (
-    DGRAM_BYTES,
     SIZE_OUTSIDE_EXTENT,
     XTC_BYTES,
-    Bytes,
     Service,
 )
 
-_HEADER = struct.Struct("<QIIHHI")
+_HEADER = struct.Struct("<8xI8xI")
+"""Environment and extent in the header of a datagram."""
+
+_FIRST_EVENT = int(Service.L1_ACCEPT_END_OF_BATCH)
+"""Services below it are transitions."""
+
 _RETRY_SECONDS = 0.2
 
 
@@ -117,7 +121,8 @@ def _receive(client: Any, outbox: Outbox) -> None:
         view = client.get(where)
         if view is None:
             return
-        outbox.take(np.asarray(view).view(np.uint8))
+        # numpy.asarray would take apart the view's format, in Python, for each event.
+        outbox.take(np.frombuffer(view, np.uint8).data)
         client.freeByIndex(where["index"], where["size"])
 
 
@@ -128,54 +133,68 @@ class Outbox:
     memory: int
     nbytes: int
     stale_seconds: float
-    _change: threading.Condition = field(default_factory=threading.Condition)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _change: threading.Condition = field(init=False)
+    _waiting: bool = False
     _parts: deque[Part] = field(default_factory=deque)
     _dropped: int = 0
     _broken: int = 0
     _division: Opened | None = None
-    _mapped: Bytes = field(default_factory=lambda: np.empty(0, np.uint8))
+    _mapped: memoryview = field(default_factory=lambda: memoryview(b""))
     _free: deque[int] = field(default_factory=deque)
     _fetched: set[int] = field(default_factory=set)
     _current: int = -1
+    _begin: int = 0
     _end: int = 0
+
+    def __post_init__(self) -> None:
+        self._change = threading.Condition(self._lock)
 
     def put(self, part: Part) -> None:
         """Add a part; wakes the sender."""
-        with self._change:
+        with self._lock:
             self._parts.append(part)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting:
             self._change.notify()
 
-    def take(self, buffer: Bytes) -> None:
-        """Copy the datagram at the beginning of one of the server's buffers."""
+    def take(self, buffer: memoryview) -> None:
+        """Copy the datagram at the beginning of one of the server's buffers.
+
+        This is what each event costs: it looks at few things, and calls few functions.
+        """
         if self._division is None:
             self._open(len(buffer))
-        header = buffer[:DGRAM_BYTES].tobytes()
-        _, env, _, _, _, extent = _HEADER.unpack(header)
+        env, extent = _HEADER.unpack_from(buffer)
         size = extent + SIZE_OUTSIDE_EXTENT
         whole = extent >= XTC_BYTES and size <= len(buffer)
-        if whole and (env >> 24) & 15 < Service.L1_ACCEPT_END_OF_BATCH:
-            self.put(Transition(buffer[:size].tobytes()))
+        if whole and env >> 24 & 15 < _FIRST_EVENT:
+            self.put(Transition(bytes(buffer[:size])))
             return
-        with self._change:
+        with self._lock:
             if not whole:
                 self._broken += 1
             elif self._room(size):
-                self._add(buffer[:size])
+                self._add(buffer, size)
             else:
                 self._dropped += 1
-            self._change.notify()
+            if self._waiting:
+                self._change.notify()
 
-    def _add(self, datagram: Bytes) -> None:
-        assert self._division is not None
-        begin = self._current * self._division.slab_bytes + self._end
-        self._mapped[begin : begin + len(datagram)] = datagram
-        place = (self._end, len(datagram))
-        last = self._parts[-1] if self._parts else None
-        if isinstance(last, Events) and last.slab == self._current:
-            last.places.append(place)
-        else:
-            self._parts.append(Events(self._current, time.monotonic(), [place]))
-        self._end += -(-len(datagram) // ALIGNMENT) * ALIGNMENT
+    def _add(self, buffer: memoryview, size: int) -> None:
+        end = self._end
+        begin = self._begin + end
+        self._mapped[begin : begin + size] = buffer[:size]
+        parts = self._parts
+        last = parts[-1] if parts else None
+        if type(last) is not Events or last.slab != self._current:
+            last = Events(self._current, time.monotonic(), array("q"))
+            parts.append(last)
+        last.places.append(end)
+        last.places.append(size)
+        self._end = end + size + -size % ALIGNMENT
 
     def _room(self, size: int) -> bool:
         """Whether the current slab has room for an event, now or after a change."""
@@ -190,13 +209,14 @@ class Outbox:
         if not self._free:
             return False
         self._current, self._end = self._free.popleft(), 0
+        self._begin = self._current * self._division.slab_bytes
         return True
 
     def _open(self, buffer_bytes: int) -> None:
         self._division = divide(self.nbytes, buffer_bytes)
         total = self._division.slabs * self._division.slab_bytes
         os.truncate(self.memory, total)
-        self._mapped = np.frombuffer(mmap.mmap(self.memory, total), np.uint8)
+        self._mapped = memoryview(mmap.mmap(self.memory, total))
         self._free.extend(range(self._division.slabs))
         self.put(self._division)
 
@@ -209,7 +229,7 @@ class Outbox:
         kept: deque[Part] = deque()
         for part in self._parts:
             if isinstance(part, Events) and part.slab == oldest:
-                self._dropped += len(part.places)
+                self._dropped += part.count
             elif not (isinstance(part, Full) and part.slab == oldest):
                 kept.append(part)
         self._parts = kept
@@ -232,7 +252,9 @@ class Outbox:
             self._fetched.difference_update(done)
             self._free.extend(done)
             while not (self._parts or self._dropped or self._broken):
+                self._waiting = True
                 self._change.wait()
+                self._waiting = False
             self._give_up_stale()
             parcel = Parcel(tuple(self._some()), self._dropped, self._broken)
             self._dropped = self._broken = 0
@@ -244,7 +266,7 @@ class Outbox:
         events = [part for part in self._parts if isinstance(part, Events)]
         stale = [part for part in events[:-1] if part.since < limit]
         if stale:
-            self._dropped += sum(len(part.places) for part in stale)
+            self._dropped += sum(part.count for part in stale)
             gone = set(map(id, stale))
             self._parts = deque(part for part in self._parts if id(part) not in gone)
 

@@ -62,7 +62,7 @@ Arrival: TypeAlias = Arrived | Gone | Transition
 
 def arrived(part: Events, buffer: Bytes) -> Arrived:
     """The index rows of events that have come."""
-    places = np.array(part.places, np.int64)
+    places = np.frombuffer(part.places, np.int64).reshape(-1, 2)
     header = gather(buffer, places[:, 0], DGRAM_BYTES).view(DGRAM)[:, 0]
     rows = np.zeros(len(places), ROW)
     rows["timestamp"], rows["offset"] = header["timestamp"], places[:, 0]

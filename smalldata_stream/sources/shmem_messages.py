@@ -7,6 +7,7 @@ and given back when nothing refers to them any more.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -49,14 +50,23 @@ class Transition:
 
 @dataclass(slots=True)
 class Events:
-    """Consecutive events in one slab: offset and size of each.
+    """Consecutive events in one slab.
 
-    ``since`` is when the first of them came, in seconds of the monotonic clock.
+    ``since`` is when the first of them came, in seconds of the monotonic clock; ``places``
+    has offset and size of each, one after the other, as 64-bit integers.
+
+    >>> Events(0, 0.0, array("q", [0, 700, 704, 700])).count
+    2
     """
 
     slab: int
     since: float
-    places: list[tuple[int, int]]
+    places: array[int]
+
+    @property
+    def count(self) -> int:
+        """Number of the events."""
+        return len(self.places) // 2
 
 
 @dataclass(frozen=True, slots=True)

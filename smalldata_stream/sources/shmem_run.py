@@ -31,7 +31,7 @@ from smalldata_stream.xtc2.index import walk_headers
 _TRANSITIONS = MOST_SLABS
 """Number of the transitions among the files of the stream; the others are slabs."""
 
-_PAUSE_SECONDS = 0.01
+_PAUSE_SECONDS = 0.03
 """Events that come within so much time come in one parcel, while others wait already."""
 
 _LOOK_SECONDS = 1.0

@@ -78,9 +78,12 @@ def assemble(
     recipe: Recipe,
     shape: tuple[int, ...] | None,
     batch: Gathered,
-    present: Mask,
+    present: Mask | None,
 ) -> Column:
-    """The column of a field of the data; ``shape`` is that of one segment."""
+    """The column of a field of the data; ``shape`` is that of one segment.
+
+    ``present`` is None where all events have it.
+    """
     key = (signal.detector, signal.algorithm)
     pieces = [
         _joined(batch.parts.get(Place(*key, segment), []), recipe, shape, present)
@@ -95,7 +98,10 @@ def assemble(
 
 
 def _joined(
-    parts: Sequence[Part], recipe: Recipe, shape: tuple[int, ...] | None, present: Mask
+    parts: Sequence[Part],
+    recipe: Recipe,
+    shape: tuple[int, ...] | None,
+    present: Mask | None,
 ) -> Piece:
     """One segment's values of the events ``present``, in their order."""
     if not parts:
@@ -116,8 +122,10 @@ def _joined(
 
 
 def _kept(
-    events: NDArray[np.int64], piece: Piece, present: Mask
+    events: NDArray[np.int64], piece: Piece, present: Mask | None
 ) -> tuple[NDArray[np.int64], Piece]:
+    if present is None:
+        return events, piece
     keep = present[events]
     if keep.all():
         return events, piece

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, TypeAlias
 
@@ -26,7 +26,8 @@ WIDEST_SPAN, WIDEST_HOLE = 65536, 64
 class Want:
     """How one field of a segment is to come.
 
-    ``shape`` is that of one event, None where it varies (rank 1) or is text.
+    ``shape`` is that of one event, None where it varies (rank 1) or is text; ``nbytes`` are
+    those of one event's value, 0 where they vary.
     """
 
     place: int
@@ -34,11 +35,11 @@ class Want:
     shape: tuple[int, ...] | None
     frame: bool = False
     variable: bool = False
+    nbytes: int = field(init=False)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one event's value; 0 where they vary."""
-        return self.dtype.itemsize * prod(self.shape) if self.shape is not None else 0
+    def __post_init__(self) -> None:
+        values = prod(self.shape) if self.shape is not None else 0
+        object.__setattr__(self, "nbytes", self.dtype.itemsize * values)
 
 
 @dataclass(slots=True)

@@ -92,11 +92,12 @@ class Decoder:
         detectors = {place.detector for place in targets.places}
         segments = self.description.segments
         stand = standing(batch, {k: v for k, v in segments.items() if k[0] in detectors})
+        gaps = {key: None if there.all() else there for key, there in stand.present.items()}
         raw: dict[Signal, Column] = {}
         for signal, recipe in targets.raw.items():
             key = (signal.detector, signal.algorithm)
             shape = targets.settled.get((*key, recipe.field), recipe.shape)
-            raw[signal] = assemble(signal, recipe, shape, batch, stand.present[key])
+            raw[signal] = assemble(signal, recipe, shape, batch, gaps[key])
         columns: dict[Signal, Column] = {}
         for signal in self.signals:
             recipe = self.description.recipes[signal]
