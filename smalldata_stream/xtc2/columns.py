@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from math import prod
 from typing import Any, TypeAlias
 
@@ -35,7 +36,7 @@ class Want:
     shape: tuple[int, ...] | None
     frame: bool = False
     variable: bool = False
-    nbytes: int = field(init=False)
+    nbytes: int = attribute(init=False)
 
     def __post_init__(self) -> None:
         values = prod(self.shape) if self.shape is not None else 0
