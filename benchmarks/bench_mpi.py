@@ -2,9 +2,14 @@
 
     python -m benchmarks.bench_mpi [--events N] [--megabytes N]
 
-1. Events per second with one rank and with two, of a graph that computes and of one that
-   mostly reads (files in the page cache), from runs of two lengths: the parallel efficiency
-   is half their ratio. What a job costs whatever its length is told beside it.
+1. Parallel efficiency of two ranks, for a graph that computes and for one that mostly reads
+   (bytes in memory): events per second with two ranks, over twice those with one. Beside it
+   what the machine gives at most: the same of two jobs of one process each at the same
+   time, which know nothing of each other. The first block of each rank, in which kernels
+   are loaded, is told apart.
+
+   Where other programs run, clocks tell of them. So the same is told of the ranks' own
+   time, too: per event, what one rank computes and waits, over what two compute and wait.
 2. Putting two parts together, next to ``cp`` of the same bytes.
 3. The unit costs that docs/batch.md extrapolates from.
 """
@@ -13,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
-import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.long_run import longer
+from benchmarks.mpi_jobs import ENVIRONMENT, MPIEXEC, run_jobs
 from sinks.hdf5_parts import PartSink, Rows
 from smalldata_stream.batch import Column, Frames
 from smalldata_stream.ledger import Ledger
@@ -32,13 +39,19 @@ from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.sources.files import FilesSource
 
 BLOCK = 64
+SIMULATED = 250
+"""Events that are simulated; the rest are these again, at other times."""
+EVENT_BYTES = 1 << 20
+ROUNDS = 3
 GRAPHS = {
     "computing": """
 def graph(g, run):
     jungfrau = g.detector("jungfrau")
     jungfrau.droplets(threshold_adu=5)
-    jungfrau.sum("calib_thresADU5")
-    jungfrau.sum("calib_max")
+    jungfrau.azimuthal(
+        center_um=(38_400, 19_200), distance_mm=120, photon_energy_kev=9.5, pixel_size_um=75
+    )
+    jungfrau.sum("calib")
 """,
     "reading": """
 def graph(g, run):
@@ -48,44 +61,29 @@ def graph(g, run):
 }
 
 
-def efficiency(folder: Path, events: int) -> None:
-    """What a second rank gains per event; what a job costs besides is told apart."""
-    detectors = ("timing", "gmd", "jungfrau")
-    sizes = (events // 4, events)
-    data = {
-        size: simulate(folder / f"xtc{size}", Simulation(events=size, detectors=detectors))
-        for size in sizes
-    }
+def efficiency(folder: Path, data: Path) -> None:
+    """What a second rank gains, and what the machine would let it gain."""
     for name, text in GRAPHS.items():
         graph = folder / f"{name}.py"
         graph.write_text(text)
-        job(graph, data[events].directory, 2)  # compiles, and brings the files into memory
-        rates, fixed = {}, {}
-        for ranks in (1, 2):
-            few, many = (
-                min(job(graph, data[size].directory, ranks) for _ in range(3))
-                for size in sizes
-            )
-            per_event = (many - few) / (sizes[1] - sizes[0])
-            rates[ranks] = 1 / per_event
-            fixed[ranks] = few - sizes[0] * per_event
-        share = rates[2] / rates[1] / 2
-        print(f"{name}: {rates[1]:,.0f} events/s with 1 rank, {rates[2]:,.0f} with 2: "
-              f"parallel efficiency {share:.0%}; besides, a job takes "
-              f"{fixed[1]:.1f} and {fixed[2]:.1f} s")  # fmt: skip
-
-
-def job(graph: Path, data: Path, ranks: int) -> float:
-    """Seconds of one job, without the start of its processes."""
-    output = graph.with_suffix(".h5")
-    output.unlink(missing_ok=True)
-    where = ("--exp", "xpptut26", "--run", "1", "--dir", str(data), "-o", str(output))
-    launcher = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks)]
-    program = [sys.executable, "-m", "smalldata_stream.cli", "run", str(graph), *where]
-    done = subprocess.run([*launcher, *program], capture_output=True, text=True, check=True)
-    found = re.search(r"([\d,]+) events in ([\d.]+) s", done.stdout)
-    assert found is not None
-    return float(found[2])
+        run_jobs(graph, data, 1)  # compiles, and brings the files into memory
+        one, two, pair = (
+            max(run_jobs(graph, data, *how) for _ in range(ROUNDS))
+            for how in ((1,), (2,), (0, 0))
+        )
+        own = (one.cpu + one.waited) / (two.cpu + two.waited)
+        print(
+            f"{name}: {one.rate:,.0f} events/s with 1 rank, {two.rate:,.0f} with 2: "
+            f"parallel efficiency {two.rate / one.rate / 2:.0%} (two independent jobs "
+            f"{pair.rate / one.rate / 2:.0%}), of the ranks' own time {own:.0%}\n"
+            f"    per event {one.cpu * 1e3:.3f} ms of CPU with 1 rank, {two.cpu * 1e3:.3f} "
+            f"with 2, {pair.cpu * 1e3:.3f} of independent jobs; 2 ranks waited "
+            f"{two.waited * 1e3:.3f} ms; other programs had {one.ready:.0%}, "
+            f"{two.ready:.0%} and {pair.ready:.0%} of the time\n"
+            f"    whole jobs, with the first blocks and the putting together: "
+            f"{one.seconds:.1f} and {two.seconds:.1f} s",
+            flush=True,
+        )
 
 
 def merging(folder: Path, megabytes: int) -> None:
@@ -122,9 +120,23 @@ def merging(folder: Path, megabytes: int) -> None:
           f"{best[1] / best[0]:.0%}")  # fmt: skip
 
 
-def units(folder: Path, events: int) -> None:
+def hand_out() -> None:
+    """How many blocks rank 0 can hand out in a second, and how long one is waited for."""
+    command = [MPIEXEC, "-n", "2", sys.executable, "-m", "benchmarks.mpi_hand_out"]
+    said = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=ENVIRONMENT
+    ).stdout
+    (rate, cpu), *ones = (map(float, line.split()) for line in said.splitlines())
+    waits = ", ".join(f"{1e3 / one:.1f}" for one, _ in ones)
+    print(
+        f"rank 0 hands out {rate:,.0f} blocks/s, {cpu:.0f} us of its CPU each; to one that "
+        f"waits within {waits} ms (rank 0 idle, in compiled code, in Python)"
+    )
+
+
+def units(folder: Path, data: Path) -> None:
     started = time.perf_counter()
-    (run,) = FilesSource.from_run("xpptut26", 1, folder / f"xtc{events}").runs()
+    (run,) = FilesSource.from_run("xpptut26", 1, data).runs()
     seconds = time.perf_counter() - started
     datagrams = 2 * (run.info.events or 0)
     print(f"index and description: {seconds * 1e3:.0f} ms for {datagrams:,} datagrams")
@@ -146,9 +158,11 @@ def units(folder: Path, events: int) -> None:
     each = whole.merged.seconds / len(sparse) / len(outputs)
     print(f"a piece of rows of one small dataset: {each * 1e6:.0f} us")
     state = ExactSum("calib", (1024, 1024), np.dtype("f4"))
+    state.merge(pickle.loads(pickle.dumps(state)))  # loads the kernel
     started = time.perf_counter()
-    state.merge(pickle.loads(pickle.dumps(state, protocol=5)))
-    print(f"a sum of 1 Mpix, sent and merged: {time.perf_counter() - started:.3f} s")
+    state.merge(pickle.loads(pickle.dumps(state)))
+    seconds = time.perf_counter() - started
+    print(f"a sum of 1 Mpix, packed, unpacked and merged: {seconds * 1e3:.0f} ms")
 
 
 def make(folder: Path) -> Path:
@@ -156,15 +170,32 @@ def make(folder: Path) -> Path:
     return folder
 
 
+def memory(events: int) -> Path | None:
+    """Where files are in memory and not on their way to a disk, if they fit."""
+    shared = Path("/dev/shm")
+    fits = shared.is_dir() and shutil.disk_usage(shared).free > 2 * events * EVENT_BYTES
+    return shared if fits else None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=2000)
+    parser.add_argument("--events", type=int, default=3000)
     parser.add_argument("--megabytes", type=int, default=512)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        efficiency(Path(name), options.events)
-        merging(Path(name), options.megabytes)
-        units(Path(name), options.events)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        tempfile.TemporaryDirectory(dir=memory(options.events)) as in_memory,
+    ):
+        folder = Path(name)
+        detectors = ("timing", "gmd", "jungfrau")
+        run = Simulation(events=SIMULATED, detectors=detectors)
+        short = simulate(folder / "short", run).directory
+        data = longer(Path(in_memory) / "xtc", short, options.events // SIMULATED)
+        efficiency(folder, data)
+        units(folder, data)
+        shutil.rmtree(data)
+        hand_out()
+        merging(folder, options.megabytes)
 
 
 if __name__ == "__main__":

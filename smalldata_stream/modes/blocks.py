@@ -185,6 +185,7 @@ class Job:
         plan.letters = []
         before, read = self._sink.rows, session.ledger.read
         for batch in self._blocks.read(number):
+            handed.left(read + self._blocks.size - session.ledger.read - len(batch))
             session.take(batch)
             handed.tell(session.ledger.read)
         if self._blocks.count is None and session.ledger.read == read:

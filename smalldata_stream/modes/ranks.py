@@ -2,11 +2,13 @@
 
 A process that no MPI launcher started is the one rank of its job, and mpi4py is not
 imported. All waiting here looks again after a millisecond or so instead of spinning: a
-rank that waits leaves its core to one that works.
+rank that waits leaves its core to one that works. A rank asks for its next number while it
+still works on the last, so that it need not wait for the answer.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -20,12 +22,17 @@ from smalldata_stream.rank import launched
 T = TypeVar("T")
 
 _ASK, _ANSWER, _TELL, _SHARE, _REDUCE = range(1, 6)
-_QUICK, _SLOW = 0.0001, 0.0005
-"""Seconds between two looks for a message: first, and when none comes."""
+_QUICK, _SLOW, _LAZY = 0.0001, 0.0005, 0.002
+"""Seconds between two looks for a message: first, when none comes to a rank that waits, and
+when none comes to rank 0, which works meanwhile: a look costs it 20 us."""
 _SWITCH_SECONDS = 0.0005
 """The thread that hands out gets its turn so soon, also from a rank 0 busy in Python."""
 TELL_SECONDS = 0.5
 """How often a rank says how far it is."""
+AHEAD_SECONDS = 0.02
+"""A rank asks for its next number when the last one is expected to take no longer: many
+times what an answer takes, and little enough to lose at the end, where a rank may have two
+numbers while others have none."""
 
 Told = Callable[[int, int], None]
 """Called with a rank and the events that it has read so far."""
@@ -108,37 +115,21 @@ class Ranks:
         Rank 0 does it from a thread, beside its own work; ``told`` is called there.
         """
         if not self.first:
-            yield Numbers(self._ask, self._tell)
+            yield Numbers(Asking(self._asking, self._hear))
             return
         server = Server(numbers, told)
-
-        def tell(events: int) -> None:
-            server.tell(0, events)
-
-        def ask(events: int, ended: bool) -> int | None:
-            tell(events)
-            return server.next(events, ended)
-
         if self.size == 1:
-            yield Numbers(ask, tell)
+            yield Numbers(server)
             return
         thread = threading.Thread(target=self._serve, args=(server,), daemon=True)
         before = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_SECONDS)
         thread.start()
         try:
-            yield Numbers(ask, tell)
+            yield Numbers(server)
             thread.join()
         finally:
             sys.setswitchinterval(before)
-
-    def _ask(self, events: int, ended: bool) -> int | None:
-        self._asking.send((events, ended), 0, _ASK)
-        number: int | None = self._hear(0, _ANSWER, self._asking)
-        return number
-
-    def _tell(self, events: int) -> None:
-        self._asking.send((events, False), 0, _TELL)
 
     def _serve(self, server: Server) -> None:
         """Answer the other ranks until each has heard that there is nothing left."""
@@ -149,14 +140,14 @@ class Ranks:
             message = self._asking.improbe(self._mpi.ANY_SOURCE, self._mpi.ANY_TAG, status)
             if message is None:
                 time.sleep(pause)
-                pause = min(2 * pause, _SLOW)
+                pause = min(2 * pause, _LAZY)
                 continue
             pause = _QUICK
             rank, tag = status.Get_source(), status.Get_tag()
             events, ended = message.recv()
-            server.tell(rank, events)
+            server.tell(events, rank)
             if tag == _ASK:
-                number = server.next(events, ended)
+                number = server.next(ended=ended)
                 asking -= number is None
                 self._asking.send(number, rank, _ANSWER)
 
@@ -170,46 +161,99 @@ class Ranks:
 
 
 class Server:
-    """Numbers, each for one rank, and what the ranks have told."""
+    """Numbers, each for one rank, and what the ranks have told; rank 0 asks it directly."""
 
     def __init__(self, numbers: Iterator[int], told: Told):
         self._numbers, self._told = numbers, told
         self._lock = threading.Lock()
 
-    def next(self, events: int, ended: bool) -> int | None:
+    def next(self, *, ended: bool = False) -> int | None:
         """The next number; None when all are handed out, or once a rank met the end."""
         with self._lock:
             if ended:
                 self._numbers = iter(())
             return next(self._numbers, None)
 
-    def tell(self, rank: int, events: int) -> None:
+    def tell(self, events: int, rank: int = 0) -> None:
         """A rank has read so many events."""
         with self._lock:
             self._told(rank, events)
 
+    def ask(self, events: int, *, ended: bool = False) -> None:
+        """Ask for the next number: there is no need to, it is there at once."""
+        self.tell(events)
+        if ended:
+            self.next(ended=True)
+
+    def answer(self) -> int | None:
+        """The number that was asked for."""
+        return self.next()
+
+
+class Asking:
+    """The server of rank 0, as another rank reaches it."""
+
+    def __init__(self, comm: Any, hear: Callable[[int, int, Any], Any]):
+        self._comm, self._hear = comm, hear
+
+    def ask(self, events: int, *, ended: bool = False) -> None:
+        """Ask for the next number; `answer` has it."""
+        self._comm.send((events, ended), 0, _ASK)
+
+    def answer(self) -> int | None:
+        """The number that was asked for."""
+        number: int | None = self._hear(0, _ANSWER, self._comm)
+        return number
+
+    def tell(self, events: int) -> None:
+        """Tell that so many events were read here."""
+        self._comm.send((events, False), 0, _TELL)
+
 
 class Numbers:
-    """Where one rank asks for numbers, and tells how far it is."""
+    """Where one rank gets its numbers, and tells how far it is."""
 
-    def __init__(self, ask: Callable[[int, bool], int | None], tell: Callable[[int], None]):
-        self._ask, self._tell = ask, tell
-        self._events, self._said = 0, time.monotonic()
+    def __init__(self, server: Server | Asking):
+        self.server = server
+        self._asked = False
+        self._events, self._begun, self._of_event = 0, 0, math.inf
+        self._said = self._since = time.monotonic()
 
     def next(self, *, ended: bool = False) -> int | None:
         """The next number, later than those before; None when there are no more.
 
         ``ended`` says that the last one was behind the end: there are no more for anybody.
         """
-        return self._ask(self._events, ended)
+        number: int | None = None
+        if self._asked:
+            number, self._asked = self.server.answer(), False
+            if number is None:
+                return None
+        if number is None or ended:
+            self.server.ask(self._events, ended=ended)
+            number = self.server.answer()
+        self._since, self._begun = time.monotonic(), self._events
+        return number
+
+    def left(self, events: int) -> None:
+        """Say that so many events of the number are still to come, beside those in hand.
+
+        If they will not take long, the next number is asked for.
+        """
+        if events > 0 and events * self._of_event > AHEAD_SECONDS:
+            return
+        if not self._asked:
+            self.server.ask(self._events)
+            self._asked = True
 
     def tell(self, events: int) -> None:
         """Say, now and then, that so many events were read here."""
         self._events = events
         now = time.monotonic()
+        self._of_event = (now - self._since) / max(1, events - self._begun)
         if now - self._said >= TELL_SECONDS:
             self._said = now
-            self._tell(events)
+            self.server.tell(events)
 
 
 def ranks() -> Ranks:

@@ -1,8 +1,10 @@
 """The command with small blocks and many checkpoints, dying where a test says.
 
-``DIE`` is ``rank:block:how``: in that rank and block, ``kill`` the process or its
-``parent``, ``raise`` an error, or run into a full ``disk``. ``merge`` instead of a block is
-when the parts are being put together, ``publish`` when the file is to get its name.
+``DIE`` is ``rank:block:how``: in that rank, in that block or the first one later that it
+gets, ``kill`` the process or its ``parent``, ``raise`` an error, or run into a full
+``disk``. The other ranks then stop at the first such block that they get, and hold it until
+the job is ended for them. ``merge`` instead of a block is when the parts are being put
+together, ``publish`` when the file is to get its name.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ import os
 import resource
 import signal
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 from smalldata_stream.cli.watched import watched
 from smalldata_stream.rank import launched, rank_told
+
+LONG_SECONDS = 200
 
 
 def main() -> int:
@@ -34,33 +38,41 @@ def main() -> int:
     blocks.CHECKPOINT_SHARE = 1.0
     if "DIE" in os.environ:
         rank, at, how = os.environ["DIE"].split(":")
-        die_at(at if rank == (rank_told() or "0") else "never", how)
+        if at.isdigit():
+            die_in_block(int(rank), int(at), how)
+        elif rank == (rank_told() or "0"):
+            die_after(at, how)
     return command_line(sys.argv[1:])
 
 
-def die_at(at: str, how: str) -> None:
+def die_after(at: str, how: str) -> None:
     from sinks.hdf5_file import PartialFile
-    from smalldata_stream.modes import blocks, folder
+    from smalldata_stream.modes import folder
 
     if at == "merge":
         dying_after(PartialFile, "copy", how)
-        return
-    if at == "publish":
+    else:
         dying_after(folder, "publish", how)
-        return
+
+
+def die_in_block(rank: int, at: int, how: str) -> None:
+    from smalldata_stream.modes import blocks
+
     block: Any = blocks.Job._block
 
     def dying_block(self: Any, number: int, handed: object) -> bool:
-        real = self._blocks
+        real, ranks = self._blocks, self._ranks
 
         class Dying:
             size, count, damage = real.size, real.count, real.damage
 
             def read(self, number: int) -> Iterator[object]:
+                if number >= at and rank != ranks.rank and rank < ranks.size:
+                    threading.Event().wait(LONG_SECONDS)
+                    raise RuntimeError("no rank has died")
                 for batch in real.read(number):
                     yield batch
-                    time.sleep(0.2)  # so that every rank has its share
-                    if at != "never" and number >= int(at):
+                    if number >= at and rank == ranks.rank:
                         die(how)
 
         self._blocks = Dying()
@@ -88,7 +100,7 @@ def die(how: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif how == "parent":
         os.kill(os.getppid(), signal.SIGKILL)
-        time.sleep(60)
+        threading.Event().wait(LONG_SECONDS)  # this process is killed with it
     elif how == "disk":
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))

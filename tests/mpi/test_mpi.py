@@ -87,7 +87,7 @@ def test_any_number_of_ranks(case: Case, tmp_path: Path, ranks: int) -> None:
 
 def test_a_killed_rank_ends_the_job_and_it_is_resumed(case: Case, tmp_path: Path) -> None:
     output = tmp_path / "out.h5"
-    # Block 4 is handed out once one of the first three is done, and noted.
+    # Rank 1 gets block 4 or a later one when one of the first is done, and noted.
     done = job(3, *case.arguments(output), more={"DIE": "1:4:kill"})
     assert done.returncode != 0
     assert re.search(
@@ -147,7 +147,7 @@ class TestMatrix:
 
     @pytest.mark.parametrize(
         "die",
-        ["0:0:kill", "0:6:kill", "1:3:parent", "0:9:disk", "1:5:raise", "0:merge:kill",
+        ["0:0:kill", "0:6:kill", "1:3:parent", "0:8:disk", "1:5:raise", "0:merge:kill",
          "0:merge:disk", "0:publish:kill"],
     )  # fmt: skip
     def test_killed_and_resumed(
@@ -155,9 +155,7 @@ class TestMatrix:
     ) -> None:
         output = tmp_path / "out.h5"
         arguments = case.arguments(output, "--reader", reader)
-        before = time.monotonic()
         done = job(ranks, *arguments, more={"DIE": die})
-        assert time.monotonic() - before < 60
         reached = "merge" not in die or ranks > 1
         if reached and int(die[0]) < ranks:
             assert done.returncode != 0
