@@ -10,7 +10,7 @@ import numpy as np
 from smalldata_stream.batch import Batch, Column, Signal
 from smalldata_stream.columns import common_events, spread
 from smalldata_stream.detectors.default import STEP, Part, Reading
-from smalldata_stream.flow import Node, below
+from smalldata_stream.flow import Chosen, Node, below
 from smalldata_stream.nodes import DetectorNode, TotalNode
 from smalldata_stream.reductions.first import First
 
@@ -47,6 +47,12 @@ class DefaultNode(Node):
             for part in reading.parts
             for field, spec in part.outputs.items()
         }
+        # Not paths of the file: words may be chained to them, nobody writes them.
+        self.inner = {
+            field: (f"{group}:{field}", spec)
+            for part in reading.parts
+            for field, spec in part.inner.items()
+        }
         for part in reading.parts:
             for signal in part.inputs:
                 if signal != STEP:
@@ -59,9 +65,19 @@ class DefaultNode(Node):
             path, spec = next(iter(self.outputs.items()))
             self.value = (path, spec)
 
+    def __getitem__(self, field: str) -> Node:
+        """One of the outputs, or of what is there to chain words to."""
+        if field not in self.inner:
+            return super().__getitem__(field)
+        self.wanted = True
+        key, spec = self.inner[field]
+        return Chosen(self, below(self.path, field), key, spec)
+
     def work(self, batch: Batch) -> None:
         """Hand on, or compute over the events that have all inputs of a part."""
         for part, keys in self.parts:
+            if not part.outputs and not self.wanted:
+                continue
             inputs = [_column(batch, key) for key in keys]
             if part.compute is None:
                 (field,) = part.outputs
@@ -77,9 +93,12 @@ class DefaultNode(Node):
         events = common_events(inputs)
         values = [column.at(events) for column in inputs]
         timestamps = batch.timestamps[events]
-        columns = self.columns(part.compute, part.outputs, values, timestamps)
+        specs = {**part.outputs, **part.inner}
+        columns = self.columns(part.compute, specs, values, timestamps)
         for field, column in columns.items():
-            batch.record.add(below(self.path, field), spread(column, events))
+            inner = field in part.inner
+            path = self.inner[field][0] if inner else below(self.path, field)
+            batch.record.add(path, spread(column, events))
 
 
 class OnceNode(TotalNode):

@@ -24,6 +24,7 @@ from smalldata_stream.detectors.feespec import FeeSpec
 from smalldata_stream.detectors.fields_of import FieldsOf
 from smalldata_stream.detectors.gas_detector import GasDetector
 from smalldata_stream.detectors.gmd import Gmd
+from smalldata_stream.detectors.hsd import Hsd
 from smalldata_stream.detectors.ipm import Ipm
 from smalldata_stream.detectors.light_status import LightStatus
 from smalldata_stream.detectors.phase_cavity import PhaseCavity
@@ -94,6 +95,7 @@ class Defaults:
     bmmon = default(Bmmon)
     wave8 = default(Wave8)
     fim = default(Wave8)
+    hsd = default(Hsd)
     acromag = default(Acromag)
     qadc = default(Qadc)
     usdusb = default(Usdusb)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from smalldata_stream.errors import SmalldataError
-from smalldata_stream.simulate import DETECTORS, Simulation, simulate
+from smalldata_stream.simulate import DETECTORS, ON_REQUEST, Simulation, simulate
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", type=int, default=default.steps, help="steps of the scan"
     )
     parser.add_argument(
-        "--detectors", nargs="+", metavar="NAME", help=f"some of: {', '.join(DETECTORS)}"
+        "--detectors",
+        nargs="+",
+        metavar="NAME",
+        help=f"some of: {', '.join(DETECTORS + ON_REQUEST)}",
     )
 
 

@@ -40,12 +40,14 @@ class Part:
 
     ``compute`` takes the values of those events, one argument per signal, and returns for
     each output the values, or a `Column` where some events have none. None hands the one
-    signal on as the one output.
+    signal on as the one output. ``inner`` is computed like the outputs, to chain words to,
+    and not written.
     """
 
     inputs: tuple[Signal, ...]
     outputs: Mapping[str, Spec]
     compute: Callable[..., Mapping[str, Values | Column]] | None = None
+    inner: Mapping[str, Spec] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

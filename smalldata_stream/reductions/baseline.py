@@ -12,6 +12,7 @@ from smalldata_stream.batch import Array, Frames, Mask, Values
 from smalldata_stream.kernels.baseline import baselines, subtract
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels, waves
+from smalldata_stream.reductions.any_length import of_any_length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,8 @@ class Baseline:
     def prepare(self, *inputs: Spec) -> PerEvent:
         """Check the window against the waveform."""
         (spec,) = inputs
+        if spec.kind == "ragged":
+            return of_any_length(self.prepare, spec)
         shape = waves.channels_and_samples(spec, f"baseline {self.name!r}")
         given = waves.window("window", self.window)
         window = waves.inside("window", given, shape[1], (0, shape[1]))

@@ -14,6 +14,7 @@ from smalldata_stream.kernels.cfd import discriminate
 from smalldata_stream.kernels.hits import Cut
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels, waves
+from smalldata_stream.reductions.any_length import of_any_length
 from smalldata_stream.reductions.hits import (
     FIELDS,
     Hits,
@@ -101,6 +102,8 @@ class Cfd:
     def prepare(self, *inputs: Spec) -> PerEvent:
         """Check window and delay against the waveform."""
         (spec,) = inputs
+        if spec.kind == "ragged":
+            return of_any_length(self.prepare, spec)
         shape = waves.channels_and_samples(spec, f"cfd {self.name!r}")
         if self.delay >= shape[1]:
             raise ValueError(

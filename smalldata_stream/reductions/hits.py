@@ -13,6 +13,7 @@ from smalldata_stream.batch import Array, Frames, Mask, Ragged, Values
 from smalldata_stream.kernels.hits import Cut, count_hits, mark, measure_hits
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels, waves
+from smalldata_stream.reductions.any_length import of_any_length
 
 FIELDS = {
     "channel": (np.int16, "", "channel of the hit"),
@@ -84,6 +85,8 @@ class Hits:
     def prepare(self, *inputs: Spec) -> PerEvent:
         """Check the window against the waveform."""
         (spec,) = inputs
+        if spec.kind == "ragged":
+            return of_any_length(self.prepare, spec)
         shape = waves.channels_and_samples(spec, f"hits {self.name!r}")
         good = waves.good_samples(spec, shape)
         cut = cut_of(self, shape[1])

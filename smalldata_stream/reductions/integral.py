@@ -13,6 +13,7 @@ from smalldata_stream.batch import Mask, Values
 from smalldata_stream.kernels.integral import integrate
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels, waves
+from smalldata_stream.reductions.any_length import of_any_length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,8 @@ class Integral:
     def prepare(self, *inputs: Spec) -> PerEvent:
         """Check the windows against the waveform."""
         (spec,) = inputs
+        if spec.kind == "ragged":
+            return of_any_length(self.prepare, spec)
         shape = waves.channels_and_samples(spec, f"integral {self.name!r}")
         signal = waves.window("signal", self.signal)
         background = waves.window("background", self.background)

@@ -73,6 +73,10 @@ class Andor:
         image: NDArray[np.uint16] = np.round(adu).clip(0, 0xFFFF).astype(np.uint16)
         return image
 
+    def configuration(self) -> Sequence[tuple[Names, Values]]:
+        """Nothing."""
+        return ()
+
     def truth(self) -> Mapping[str, Array]:
         """Per image, the photons in it and the pulse energy that made them."""
         return {

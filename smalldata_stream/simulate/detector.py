@@ -30,6 +30,9 @@ class SimulatedDetector(Protocol):
     ) -> Sequence[tuple[Names, Values]]:
         """What it says of ``events`` (numbers of events of ``pulses``, consecutive)."""
 
+    def configuration(self) -> Sequence[tuple[Names, Values]]:
+        """What Configure says of it beside its names."""
+
     def truth(self) -> Mapping[str, Array]:
         """What was behind the events so far, by name."""
 

@@ -266,6 +266,10 @@ class Diagnostic:
         parts = values if isinstance(values, tuple) else (values,)
         return list(zip(self.names, parts, strict=True))
 
+    def configuration(self) -> Sequence[tuple[Names, Values]]:
+        """Nothing."""
+        return ()
+
     def truth(self) -> Mapping[str, Array]:
         """Nothing that is not in the pulses."""
         return {}

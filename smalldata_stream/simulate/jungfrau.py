@@ -202,6 +202,10 @@ class Jungfrau:
         self._spots.append(spot.astype(np.uint32))
         self._factors.append(factor)
 
+    def configuration(self) -> Sequence[tuple[Names, Values]]:
+        """Nothing."""
+        return ()
+
     def truth(self) -> Mapping[str, Array]:
         """Single photons (ragged), photons of the spot, strength of the ring, the beam."""
         lengths = [len(energies) for energies in self._energies]

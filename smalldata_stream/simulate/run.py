@@ -15,6 +15,7 @@ from smalldata_stream.errors import OutputError
 from smalldata_stream.simulate.andor import Andor
 from smalldata_stream.simulate.detector import PERIOD, SimulatedDetector
 from smalldata_stream.simulate.diagnostics import DIAGNOSTICS, Diagnostic
+from smalldata_stream.simulate.hsd import Hsd
 from smalldata_stream.simulate.jungfrau import Jungfrau
 from smalldata_stream.simulate.machine import event_time, pulses, scan_positions
 from smalldata_stream.simulate.simulation import Simulation
@@ -52,9 +53,10 @@ def simulate(directory: Path | str, simulation: Simulation | None = None) -> Sim
     """Write a simulated run into ``directory``, as the DAQ lays it out.
 
     ``EXP-rNNNN-sNNN-c000.xtc2`` per stream (0 small detectors, 1 time tool, 2 jungfrau,
-    3 andor), ``smalldata/EXP-rNNNN-sNNN-c000.smd.xtc2`` beside each, the calibration
-    constants in ``EXP-rNNNN-constants.h5`` (see `smalldata_stream.constants`) and what was
-    behind the data in ``EXP-rNNNN-truth.h5`` (see `smalldata_stream.simulate.truth`).
+    3 andor, 4 hsd if it is asked for), ``smalldata/EXP-rNNNN-sNNN-c000.smd.xtc2`` beside
+    each, the calibration constants in ``EXP-rNNNN-constants.h5`` (see
+    `smalldata_stream.constants`) and what was behind the data in ``EXP-rNNNN-truth.h5``
+    (see `smalldata_stream.simulate.truth`).
 
     Raises
     ------
@@ -141,6 +143,7 @@ class _Writer:
         configuration = {"keys": "epicsname", **PV}
         for k, stream in self._streams.items():
             config: Contents = [(EPICSINFO, configuration)] if k == 0 else []
+            config = [*config, *(c for one in self._of(k) for c in one.configuration())]
             stream.configure(self._time(-0.9), config)
         run = [(RUNINFO, run_values(simulation))]
         self._transition(-0.7, Service.BEGIN_RUN, run, only=None)
@@ -192,4 +195,6 @@ def _detector(name: str, simulation: Simulation) -> SimulatedDetector:
         return Diagnostic.of(name, simulation)
     if name == "atmopal":
         return TimeTool(simulation)
+    if name == "hsd":
+        return Hsd(simulation)
     return Jungfrau(simulation) if name == "jungfrau" else Andor(simulation)

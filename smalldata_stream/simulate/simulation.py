@@ -22,7 +22,10 @@ DETECTORS = (
     "jungfrau",
     "andor_slow",
 )
-"""Every detector there is; scan and EPICS variables are always there."""
+"""Every detector of an ordinary run; scan and EPICS variables are always there."""
+
+ON_REQUEST = ("hsd",)
+"""Further detectors, for those who name them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +59,9 @@ class Simulation:
 
     def __post_init__(self) -> None:
         for name in self.detectors:
-            if name not in DETECTORS:
+            if name not in (known := DETECTORS + ON_REQUEST):
                 raise ValueError(
-                    f"no detector {name!r} is simulated; " + did_you_mean(name, DETECTORS)
+                    f"no detector {name!r} is simulated; " + did_you_mean(name, known)
                 )
         if not 1 <= self.steps <= self.events:
             raise ValueError(

@@ -125,6 +125,10 @@ class TimeTool:
             "refampl": np.full(n, self._reference.mean()),
         }
 
+    def configuration(self) -> Sequence[tuple[Names, Values]]:
+        """Nothing."""
+        return ()
+
     def truth(self) -> Mapping[str, Array]:
         """The edge's column, NaN where there is none."""
         return {"edge_position": np.concatenate([[], *self._edges])}

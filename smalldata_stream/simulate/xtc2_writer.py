@@ -85,7 +85,10 @@ class Names:
 
 
 Values: TypeAlias = Mapping[str, Any]
-"""Values by field, one per datagram; texts are one string for all."""
+"""Values by field, one per datagram; texts are one string for all.
+
+A list of arrays may have one of another length for each datagram.
+"""
 
 Contents: TypeAlias = Iterable[tuple[Names, Values]]
 """What datagrams hold, in this order."""
@@ -148,6 +151,12 @@ class Stream:
 
     def events(self, timestamps: NDArray[Any], contents: Contents) -> None:
         """Write one event per timestamp; ``contents`` has one value per event."""
+        contents = list(contents)
+        if len(timestamps) > 1 and any(_vary(v) for _, vs in contents for v in vs.values()):
+            for i in range(len(timestamps)):
+                one = [(n, {f: v[i : i + 1] for f, v in vs.items()}) for n, vs in contents]
+                self.events(timestamps[i : i + 1], one)
+            return
         events = self._datagrams(timestamps, Service.L1_ACCEPT, contents)
         size = events.dtype.itemsize
         offsets = self._offset + size * np.arange(len(events))
@@ -194,6 +203,11 @@ class Stream:
 
 _XTC_AT = 12
 """Where in a datagram its Xtc begins; extents count from there."""
+
+
+def _vary(values: Any) -> bool:
+    """Whether these are arrays of several lengths."""
+    return isinstance(values, list) and len({len(value) for value in values}) > 1
 
 
 def _datagram(timestamp: int, service: Service, payload: bytes) -> bytes:

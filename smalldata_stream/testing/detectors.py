@@ -42,6 +42,8 @@ class Data:
     frame: tuple[str, ...] = ()
     config: Mapping[tuple[str, str], Any] = dataclasses.field(default_factory=dict)
     pv: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    version: tuple[int, int, int] = (1, 0, 0)
+    segments: tuple[int, ...] = (0,)
 
     def there(self) -> Mask:
         """In which events the detector is: those in which any field has a value."""
@@ -242,7 +244,8 @@ def run_of(data: Mapping[str, Data]) -> RunInfo:
                 name=name,
                 type=one.type,
                 fields={key: _info(one, key) for key in one.fields},
-                versions={algorithm: (1, 0, 0) for algorithm, _ in one.fields},
+                versions={algorithm: one.version for algorithm, _ in one.fields},
+                segments=one.segments,
                 config=one.config,
             )
             for name, one in data.items()

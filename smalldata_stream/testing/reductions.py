@@ -43,6 +43,8 @@ def same_bits(a: Values, b: Values) -> bool:
 
 
 def _stacked(values: Values) -> Array:
+    if isinstance(values, Ragged):
+        return values.values
     return values.stack() if isinstance(values, Frames) else np.asarray(values)
 
 

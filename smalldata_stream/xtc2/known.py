@@ -62,6 +62,9 @@ So do some with arrays under another name or in another arrangement (cspad), and
 random numbers to them (jungfrauemu).
 """
 
+DECODED = frozenset({"hsd_hsd_1_2_3", "hsd_raw_2_0_0", "hsd_raw_3_0_0"})
+"""psana's classes that unpack the data; here `smalldata_stream.detectors.hsd` does it."""
+
 
 def is_known(kind: str, algorithm: str, version: tuple[int, int, int]) -> bool:
     """Whether psana computes nothing of such a detector that is not known here.
@@ -70,4 +73,4 @@ def is_known(kind: str, algorithm: str, version: tuple[int, int, int]) -> bool:
     (True, False)
     """
     name = "_".join([kind, algorithm, *map(str, version)])
-    return name in FIELDS_ONLY or name in METHODS
+    return name in FIELDS_ONLY or name in METHODS or name in DECODED

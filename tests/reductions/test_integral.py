@@ -89,7 +89,7 @@ def test_what_does_not_fit(shape: tuple[int, ...], match: str) -> None:
 def test_the_graph_of_the_page(tmp_path: Path) -> None:
     """Against the integrals that the digitizer of the simulated run makes itself."""
     page = (Path(__file__).parents[2] / "docs" / "reductions-waveforms.md").read_text()
-    (text,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    text, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "page.py").write_text(text)
     simulate(tmp_path, Simulation(events=30, detectors=("fim0", "gmd")))
     where = ["--exp", "xpptut26", "--run", "1", "--dir", str(tmp_path)]

@@ -10,7 +10,13 @@ import matplotlib
 import pytest
 
 from smalldata_stream.cli import main
-from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
+from smalldata_stream.simulate import (
+    DETECTORS,
+    ON_REQUEST,
+    SimulatedFiles,
+    Simulation,
+    simulate,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
@@ -21,8 +27,9 @@ PAGES = [
     "reductions-frames.md",
     "reductions-peaks.md",
     "reductions-speckle.md",
+    "reductions-waveforms.md",
 ]
-RUN = Simulation(events=6)
+RUN = Simulation(events=6, detectors=DETECTORS + ON_REQUEST)
 
 
 def blocks(page: str) -> list[str]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from smalldata_stream.batch import Array
+from smalldata_stream.batch import Array, Ragged
+from smalldata_stream.protocols import Spec
 from smalldata_stream.testing.reductions import Input
 from tests.reductions.frames import as_input, random_mask, unaligned, with_bad_values
 
@@ -34,7 +35,15 @@ def inputs() -> Sequence[Input]:
     found += [as_input(unaligned(pulses(3, "f8")), frames=True)]
     found += [as_input(pulses(5, "u2", 3)[:, 0])]
     found += [as_input(pulses(10, "i2", 3)[1:9:2, ::2])]
-    return found
+    return [*found, of_several_lengths("u2"), of_several_lengths("f8")]
+
+
+def of_several_lengths(dtype: str) -> Input:
+    """Waveforms without channels of which two have the same length."""
+    parts = [
+        w[:n] for w, n in zip(pulses(5, dtype, 4)[:, 0], (60, 58, 59, 58, 60), strict=True)
+    ]
+    return Spec(dtype=np.dtype(dtype), kind="ragged"), Ragged.of(parts)
 
 
 def rows(wave: Array, mask: Array) -> tuple[Array, Array]:

@@ -24,7 +24,7 @@ from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.psana_child_methods import info_of, leaves
 from smalldata_stream.testing.detectors import void
 from smalldata_stream.xtc2.derived import derived_of
-from smalldata_stream.xtc2.known import FIELDS_ONLY, METHODS
+from smalldata_stream.xtc2.known import DECODED, FIELDS_ONLY, METHODS
 from tests.sources.oracle import DATA, ROOT, needs_data, psana_reads_all, read
 from tests.sources.psana_runs import needs_psana
 from tests.xtc2 import samples
@@ -128,6 +128,8 @@ def test_the_table_is_that_of_the_psana_installed() -> None:
     plain = {name for name, (methods, makes) in found.items() if not methods and not makes}
     assert plain == set(FIELDS_ONLY)
     assert {k: found[k][0] for k in METHODS} == {k: list(v) for k, v in METHODS.items()}
+    unpacked = {name: found[name][0] for name in DECODED}
+    assert all({"waveforms", "peaks"} <= set(methods) for methods in unpacked.values())
     made_by_constructor = {name for name, (_, makes) in found.items() if makes}
     assert made_by_constructor == {"scbld_raw_1_0_0", "wave8v1wf_raw_1_0_0"}
 
