@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from smalldata_stream.batch import Array
 from smalldata_stream.kernels import common_mode as kernels
-from smalldata_stream.kernels.median import network
+from smalldata_stream.kernels import common_mode_banks as of_banks
+from smalldata_stream.kernels.median import merges
 
 Method = Literal[
     "rows",
@@ -108,22 +109,20 @@ class CommonMode:
             return self._quiet_steps(segment, bank, noise)
 
         def rows(width: int = width) -> Step:
-            half = (width + 1) // 2
-            return partial(kernels.rows, width=width, pairs=network(half), **limits)
+            return partial(kernels.rows, width=width, pairs=merges(width), **limits)
 
         def columns() -> Step:
-            half = (height + 1) // 2
             return partial(
                 kernels.columns,
                 height=height,
                 width=segment[1],
-                pairs=network(half),
+                pairs=merges(height),
                 **limits,
             )
 
         def banks(what: int, height: int = height, width: int = width) -> Step:
             return partial(
-                kernels.banks,
+                of_banks.banks,
                 height=height,
                 columns_=segment[1],
                 width=width,
@@ -134,10 +133,10 @@ class CommonMode:
         made: dict[str, Callable[[], Step]] = {
             "rows": rows,
             "columns": columns,
-            "banks": partial(banks, kernels.MEDIAN),
-            "segments": partial(banks, kernels.MEDIAN, *segment),
-            "zero_peak": partial(banks, kernels.ZERO_PEAK),
-            "unbonded": partial(banks, kernels.MEAN),
+            "banks": partial(banks, of_banks.MEDIAN),
+            "segments": partial(banks, of_banks.MEDIAN, *segment),
+            "zero_peak": partial(banks, of_banks.ZERO_PEAK),
+            "unbonded": partial(banks, of_banks.MEAN),
             "overscan": rows,
         }
         return [made[name]() for name in self.method.split("+")]
@@ -150,7 +149,7 @@ class CommonMode:
         pixels = rows * columns
         steps: list[Step] = [
             partial(
-                kernels.only_quiet,
+                of_banks.only_quiet,
                 noise=np.ascontiguousarray(rms, np.float32),
                 sigmas=QUIET_SIGMAS,
                 most=self.most_adu,
@@ -161,11 +160,11 @@ class CommonMode:
         if self.method == "quiet_zeroed":
             steps.append(
                 partial(
-                    kernels.banks,
+                    of_banks.banks,
                     height=rows,
                     columns_=columns,
                     width=columns,
-                    what=kernels.MEAN,
+                    what=of_banks.MEAN,
                     most=math.inf,
                     least=int(pixels * QUIET_PART),
                 )
@@ -175,14 +174,14 @@ class CommonMode:
                 kernels.columns,
                 height=height,
                 width=columns,
-                pairs=network((height + 1) // 2),
+                pairs=merges(height),
                 most=self.most_adu,
                 least=int(height * QUIET_PART) - 1,
             ),
             partial(
                 kernels.rows,
                 width=width,
-                pairs=network((width + 1) // 2),
+                pairs=merges(width),
                 most=self.most_adu,
                 least=int(width * QUIET_PART) - 1,
             ),

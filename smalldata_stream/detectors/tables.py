@@ -15,9 +15,10 @@ from smalldata_stream.detectors.common_mode import FROM_OTHERS, CommonMode, Step
 from smalldata_stream.detectors.family import Config, Family
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.kernels import calibration
-from smalldata_stream.kernels import common_mode as correction
-from smalldata_stream.kernels.common_mode import COUNTS, GAINS
-from smalldata_stream.kernels.median import network
+from smalldata_stream.kernels.calibrated_rows import rows_in_one_pass
+from smalldata_stream.kernels.gain import scale, scale_switching
+from smalldata_stream.kernels.median import merges
+from smalldata_stream.kernels.pedestal import COUNTS, GAINS, subtract, subtract_switching
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,25 +166,26 @@ def calibrating(
     takes = tables.takes(common_mode, family, name)
     bank = family.bank_of(tables.good.shape)
     if switching and common_mode.only_rows():
-        half = network((bank[1] + 1) // 2)
+        pairs = merges(bank[1])
         most, least = common_mode.most_adu, common_mode.least_pixels
-        return lambda raw, out: correction.rows_in_one_pass(
-            raw, bits, offset, takes, factor, out, bank[1], half, most, least
+        usual = (takes & COUNTS).reshape(-1, bank[1]).sum(axis=1, dtype=np.int64)
+        return lambda raw, out: rows_in_one_pass(
+            raw, bits, offset, takes, usual, factor, out, bank[1], pairs, most, least
         )
     steps: list[Step] = common_mode.steps(tables.good.shape, bank, noise)
 
     def in_steps(raw: Array, out: NDArray[np.float32]) -> None:
         part = np.empty(takes.size, np.uint8)
         if switching:
-            correction.subtract_switching(raw, bits, offset, takes, out, part)
+            subtract_switching(raw, bits, offset, takes, out, part)
         else:
-            correction.subtract(raw, offset[0], takes, out, part)
+            subtract(raw, offset[0], takes, out, part)
         for step in steps:
             step(out, part)
         if switching:
-            correction.scale_switching(raw, bits, factor, out)
+            scale_switching(raw, bits, factor, out)
         else:
-            correction.scale(factor[0], out)
+            scale(factor[0], out)
 
     return in_steps
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
+from smalldata_stream.kernels.lanes import MARKS, lowest, marked
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -15,6 +16,10 @@ Bytes = NDArray[np.uint8]
 
 BLOCK = 512
 """Pixels that are looked at together for a switched gain."""
+
+FEW = 64
+"""So many of them that have switched are done one by one: the tables of the first gain are
+then all that is read for the others."""
 
 
 @compiled
@@ -76,16 +81,33 @@ def _any_gain(
 
 
 @compiled
-def any_bits(raw: NDArray[np.uint16]) -> int:
-    """The bits that are set in any pixel.
+def switched(raw: NDArray[np.uint16], gain: int, where: NDArray[np.int64]) -> int:
+    """How many pixels have a bit of ``gain``, and ``where``; -1 if they do not fit there.
 
-    >>> any_bits(np.array([1, 4, 5], np.uint16))
-    5
+    >>> where = np.empty(2, np.int64)
+    >>> raw = np.array([1, 4, 1, 5], np.uint16)
+    >>> switched(raw, 4, where), where.tolist()
+    (2, [1, 3])
+    >>> switched(raw, 1, where)
+    -1
     """
-    bits = np.uint16(0)
-    for k in range(raw.size):
-        bits |= raw[k]
-    return int(bits)
+    n = 0
+    whole = raw.size - raw.size % MARKS
+    for start in range(0, whole, MARKS):
+        marks: Any = marked(raw, start, gain)
+        while marks:
+            if n == where.size:
+                return -1
+            where[n] = start + lowest(marks)
+            n += 1
+            marks &= marks - np.uint64(1)
+    for k in range(whole, raw.size):
+        if raw[k] & gain:
+            if n == where.size:
+                return -1
+            where[n] = k
+            n += 1
+    return n
 
 
 @compiled
@@ -121,12 +143,12 @@ def calibrate_switching(
     """
     data, shift, gain, second, none = bits[0], bits[1], bits[2], bits[3], bits[4]
     last = offset.shape[0] - 1
+    where = np.empty(FEW, np.int64)
     for start in range(0, raw.size, BLOCK):
         stop = min(start + BLOCK, raw.size)
         part, to = raw[start:stop], out[start:stop]
-        if any_bits(part) & gain == 0:
-            _one_gain(part, data, shift, offset[0, start:stop], factor[0, start:stop], to)
-        else:
+        n = switched(part, gain, where)
+        if n < 0:
             _any_gain(
                 part,
                 data,
@@ -142,3 +164,12 @@ def calibrate_switching(
                 factor[last, start:stop],
                 to,
             )
+            continue
+        _one_gain(part, data, shift, offset[0, start:stop], factor[0, start:stop], to)
+        for i in range(n):
+            k = where[i]
+            mode = np.uint16(part[k] & gain)
+            m = 1 if mode == second else last
+            adu = np.float32(np.uint16(np.uint16(part[k] & data) >> shift))
+            value = (adu - offset[m, start + k]) * factor[m, start + k]
+            to[k] = np.float32(0) if mode == none else value

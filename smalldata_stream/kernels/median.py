@@ -1,178 +1,227 @@
-"""Medians of many small groups at once, exactly: a sorting network over lanes."""
+"""Medians, exactly: of sixteen small groups at once, or of one large one."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
+from smalldata_stream.kernels.lanes import (
+    LANES,
+    Floats,
+    Pairs,
+    exchange,
+    merging,
+    middle,
+    sort_run,
+    transpose,
+)
 
-Floats = NDArray[np.float32]
-Pairs = NDArray[np.int64]
+RUN = 32
+"""Rows that are sorted in registers; more of them are merged in memory."""
 
-LANES = 32
-"""Groups whose medians are found together: a few vectors of any processor."""
-
-
-@cache
-def network(n: int) -> Pairs:
-    """The comparisons ``(pairs, 2)`` that sort ``n`` numbers (Batcher's odd-even merge).
-
-    >>> values = [3, 1, 2]
-    >>> for a, b in network(3):
-    ...     values[a], values[b] = min(values[a], values[b]), max(values[a], values[b])
-    >>> values
-    [1, 2, 3]
-    """
-    pairs: list[tuple[int, int]] = []
-    run = 1
-    while run < n:
-        step = run
-        while step:
-            for start in range(step % run, n - step, 2 * step):
-                pairs += [
-                    (i, i + step)
-                    for i in range(start, start + min(step, n - start - step))
-                    if i // (2 * run) == (i + step) // (2 * run)
-                ]
-            step //= 2
-        run *= 2
-    found = np.array(pairs, np.int64).reshape(-1, 2)
-    found.flags.writeable = False
-    return found
-
-
-def rows_of_buffer(n: int) -> int:
-    """Rows of a buffer for groups of ``n`` values: an even number."""
-    return n + n % 2
+LEFT = 32
+"""So many numbers are sorted."""
 
 
 @compiled
-def _sort(buffer: Floats, pairs: Pairs) -> None:
-    for q in range(pairs.shape[0]):
-        a, b = buffer[pairs[q, 0]], buffer[pairs[q, 1]]
-        for lane in range(LANES):
-            x, y = a[lane], b[lane]
-            a[lane] = x if x < y else y
-            b[lane] = y if x < y else x
+def buffer_rows(n: int) -> int:
+    """Rows of a buffer for groups of ``n`` numbers, as `medians` takes it.
+
+    >>> [buffer_rows(n) for n in (36, 64, 65)]
+    [48, 64, 128]
+    """
+    if n <= 48:
+        return 48
+    return (n + 2 * RUN - 1) // (2 * RUN) * 2 * RUN
+
+
+def merges(n: int) -> Pairs:
+    """The ``pairs`` that `medians` takes for groups of ``n`` numbers."""
+    return merging(buffer_rows(n) // 2, RUN) if n > 2 * RUN else merging(1, 1)
 
 
 @compiled
-def balance(buffer: Floats, missing: NDArray[np.int64]) -> None:
-    """Make half of the ``missing`` values of each lane, all +inf, -inf: the middle stays.
+def balance(group: Floats, there: int) -> None:
+    """Make half of the missing numbers of a group, all +inf, -inf: the middle stays.
 
-    >>> buffer = np.full((4, LANES), np.inf, np.float32)
-    >>> balance(buffer, np.full(LANES, 4))
-    >>> buffer[:, 0].tolist()
-    [-inf, -inf, inf, inf]
+    >>> group = np.full(4, np.inf, np.float32)
+    >>> balance(group, 1)
+    >>> group.tolist()
+    [inf, inf, inf, -inf]
     """
-    for lane in range(LANES):
-        left = missing[lane] // 2
-        k = 0
-        while left:
-            if buffer[k, lane] == np.inf:
-                buffer[k, lane] = -np.inf
-                left -= 1
-            k += 1
+    left = (group.size - there) // 2
+    k = group.size
+    while left > 0 and k > 0:
+        k -= 1
+        if group[k] == np.inf:
+            group[k] = -np.inf
+            left -= 1
 
 
 @compiled
 def medians(
-    buffer: Floats, missing: NDArray[np.int64], pairs: Pairs, found: Floats
+    groups: Floats,
+    there: NDArray[np.int64],
+    pairs: Pairs,
+    buffer: Floats,
+    found: Floats,
 ) -> None:
-    """The median of each lane; destroys ``buffer``.
+    """The medians of 16 groups; destroys ``groups``.
 
     Parameters
     ----------
-    buffer
-        ``(n, LANES)``, n even, finite but for the missing values, which are +inf.
-    missing
-        ``(LANES,)``, how many are.
+    groups
+        ``(LANES, buffer_rows(n))``, finite but for missing numbers, which are +inf.
+    there
+        ``(LANES,)``, how many are not missing.
     pairs
-        `network` of n // 2.
+        `merges` of n.
+    buffer
+        Memory, ``(groups.size,)``.
     found
         ``(LANES,)``; of an even number of values the mean of the two in the middle, in
         float32. Where all are missing it is not finite.
 
-    >>> buffer = np.full((4, LANES), np.inf, np.float32)
-    >>> buffer[:3, 0] = 5, 1, 2
-    >>> missing, found = np.full(LANES, 4), np.empty(LANES, np.float32)
-    >>> missing[0] = 1
-    >>> medians(buffer, missing, network(2), found)
+    >>> groups = np.full((LANES, 48), np.inf, np.float32)
+    >>> groups[0, :3] = 5, 1, 2
+    >>> there, found = np.zeros(LANES, np.int64), np.empty(LANES, np.float32)
+    >>> there[0] = 3
+    >>> medians(groups, there, merges(3), np.empty(groups.size, np.float32), found)
     >>> found[0]
     np.float32(2.0)
     """
-    balance(buffer, missing)
-    half = buffer.shape[0] // 2
-    _sort(buffer[:half], pairs)
-    _sort(buffer[half:], pairs)
-    low, high = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
-    low[:] = -np.inf
-    high[:] = np.inf
-    # Of two sorted halves, the smaller of first and last, second and last but one ... are
-    # together the lower half of all.
-    for i in range(half):
-        a, b = buffer[i], buffer[2 * half - 1 - i]
-        for lane in range(LANES):
-            x, y = a[lane], b[lane]
-            smaller = x if x < y else y
-            larger = y if x < y else x
-            low[lane] = smaller if smaller > low[lane] else low[lane]
-            high[lane] = larger if larger < high[lane] else high[lane]
+    width = groups.shape[1]
+    flat = groups.reshape(groups.size)
     for lane in range(LANES):
-        even = missing[lane] % 2 == 0
-        found[lane] = (low[lane] + high[lane]) / np.float32(2) if even else low[lane]
+        if there[lane] < width - 1:
+            balance(groups[lane], there[lane])
+    for at in range(0, width, LANES):
+        transpose(flat, at, width, buffer, at)
+    medians_of_lanes(buffer, there, pairs, found)
 
 
 @compiled
-def _ordered(bits: Any) -> Any:
-    """Bits of a float32 as an unsigned integer of the same order."""
-    sign = np.uint32(0x80000000)
-    return np.uint32(bits ^ (np.uint32(0xFFFFFFFF) if bits & sign else sign))
+def medians_of_lanes(
+    buffer: Floats, there: NDArray[np.int64], pairs: Pairs, found: Floats
+) -> None:
+    """`medians` of balanced groups that stand side by side; destroys ``buffer``."""
+    rows = buffer.size // LANES
+    high = 1
+    if rows == 48:
+        middle(buffer, 48)
+    elif rows == 64:
+        middle(buffer, 64)
+    else:
+        high = rows // 2
+        _middle_of_many(buffer, high, pairs)
+    for lane in range(LANES):
+        x, y = buffer[lane], buffer[high * LANES + lane]
+        even = there[lane] % 2 == 0
+        found[lane] = (x + y) / np.float32(2) if even else x
 
 
 @compiled
-def _unordered(key: Any) -> Any:
-    sign = np.uint32(0x80000000)
-    return np.uint32(key ^ (sign if key & sign else np.uint32(0xFFFFFFFF)))
+def _middle_of_many(buffer: Floats, half: int, pairs: Pairs) -> None:
+    """The lower of the two in the middle to row 0, the upper to row ``half``."""
+    for at in range(0, buffer.size, RUN * LANES):
+        sort_run(buffer, at, RUN)
+    for begin in (0, half):
+        for q in range(pairs.shape[0]):
+            exchange(buffer, begin + pairs[q, 0], begin + pairs[q, 1])
+    for i in range(half):
+        exchange(buffer, i, 2 * half - 1 - i)
+    for i in range(1, half):
+        exchange(buffer, i, 0)
+        exchange(buffer, half, half + i)
+
+
+# ---------------------------------------------------------------------- of one large group
+
+
+@compiled
+def _ordered(bits: NDArray[np.uint32], keys: NDArray[np.uint32]) -> None:
+    """Bits of float32 as unsigned integers of the same order."""
+    sign, all_ = np.uint32(0x80000000), np.uint32(0xFFFFFFFF)
+    for k in range(bits.size):
+        keys[k] = bits[k] ^ (all_ if bits[k] & sign else sign)
+
+
+@compiled
+def _number(key: Any) -> Any:
+    """The float32 of which ``key`` was made."""
+    bits = np.empty(1, np.uint32)
+    sign, all_ = np.uint32(0x80000000), np.uint32(0xFFFFFFFF)
+    bits[0] = np.uint32(key) ^ (sign if key & sign else all_)
+    return bits.view(np.float32)[0]
+
+
+@compiled
+def _below(keys: NDArray[np.uint32], limit: Any) -> int:
+    n = np.int32(0)
+    for k in range(keys.size):
+        n = np.int32(n + (np.int32(1) if keys[k] < limit else np.int32(0)))
+    return int(n)
+
+
+@compiled
+def _least_from(keys: NDArray[np.uint32], limit: Any) -> Any:
+    least = np.uint32(0xFFFFFFFF)
+    for k in range(keys.size):
+        above = np.uint32(keys[k] - limit)  # of those below it, a large number
+        least = above if above < least else least
+    return np.uint32(least + limit)
+
+
+@compiled
+def _between(keys: NDArray[np.uint32], low: Any, last: Any, found: Any) -> None:
+    """Keys from ``low`` to ``last``, to ``found``, of which one more is written."""
+    width = np.uint32(last - low)
+    n = 0
+    for start in range(0, keys.size, 64):
+        some = keys[start : start + 64]
+        inside = np.uint8(0)
+        for k in range(some.size):
+            # One comparison of unsigned integers: two would be a branch.
+            is_in = np.uint32(some[k] - low) <= width
+            inside |= np.uint8(1) if is_in else np.uint8(0)
+        if inside:
+            for k in range(some.size):
+                found[n] = some[k]
+                n += 1 if np.uint32(some[k] - low) <= width else 0
 
 
 @compiled
 def median_of_many(values: Floats) -> float:
-    """The median of ``(n,)`` finite values, n > 0: by counting, in three passes.
+    """The median of ``(n,)`` finite values, n > 0: by bisection, until few are left.
 
     >>> median_of_many(np.array([4, -1, 2, 7], np.float32))
     3.0
     """
     n = values.size
-    bits = values.view(np.uint32)
-    counts = np.empty(2048, np.int64)
-    prefix, mask, rank = np.uint32(0), np.uint32(0), (n - 1) // 2
-    for shift, width in ((21, 11), (10, 11), (0, 10)):
-        counts[:] = 0
-        last = np.uint32((1 << width) - 1)
-        for k in range(n):
-            key = _ordered(bits[k])
-            if key & mask == prefix:
-                counts[(key >> np.uint32(shift)) & last] += 1
-        digit = 0
-        while rank >= counts[digit]:
-            rank -= counts[digit]
-            digit += 1
-        prefix = np.uint32(prefix | np.uint32(digit << shift))
-        mask = np.uint32(mask | np.uint32(last << np.uint32(shift)))
-    middle = np.empty(2, np.uint32)
-    middle[:] = _unordered(prefix)
-    if n % 2 == 0 and rank + 1 >= counts[digit]:
-        above = np.uint32(0xFFFFFFFF)
-        for k in range(n):
-            key = _ordered(bits[k])
-            if prefix < key < above:
-                above = key
-        middle[1] = _unordered(above)
-    pair = middle.view(np.float32)
-    median: float = (pair[0] + pair[1]) / np.float32(2)
+    keys = np.empty(n, np.uint32)
+    _ordered(values.view(np.uint32), keys)
+    rank = (n - 1) // 2
+    low, high, below, upto = 0, 1 << 32, 0, n
+    while upto - below > LEFT and high - low > 1:
+        middle_ = (low + high) // 2
+        count = _below(keys, np.uint32(middle_))
+        if count <= rank:
+            low, below = middle_, count
+        else:
+            high, upto = middle_, count
+    first = second = np.uint32(low)
+    if high - low > 1:
+        left = np.empty(upto - below + 1, np.uint32)
+        _between(keys, np.uint32(low), np.uint32(high - 1), left)
+        left[:-1].sort()
+        first = left[rank - below]
+        second = left[min(rank + 1, upto - 1) - below]
+    if n % 2:
+        second = first
+    elif rank + 1 == upto:
+        second = _least_from(keys, np.uint32(high))
+    median: float = (_number(first) + _number(second)) / np.float32(2)
     return median

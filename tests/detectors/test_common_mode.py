@@ -13,7 +13,8 @@ from smalldata_stream.detectors.area import FAMILIES, Calibration
 from smalldata_stream.detectors.common_mode import CommonMode
 from smalldata_stream.detectors.cspad import unbonded
 from smalldata_stream.errors import ConstantsError
-from smalldata_stream.kernels.median import LANES, median_of_many, medians, network
+from smalldata_stream.kernels.lanes import LANES
+from smalldata_stream.kernels.median import buffer_rows, median_of_many, medians, merges
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.testing.reductions import same_bits
 
@@ -185,22 +186,50 @@ def test_local_gain_is_a_factor_of_each_pixel() -> None:
         prepare("opal", raw, given, local_gain=np.ones(2))
 
 
-@pytest.mark.parametrize("n", [2, 6, 48, 64, 96, 186])
+@pytest.mark.parametrize("part", [0.0, 0.002, 0.3])
+@pytest.mark.parametrize("common_mode", [None, "rows", "columns", "banks"])
+def test_few_and_many_switched_pixels_of_a_jungfrau(common_mode: Any, part: float) -> None:
+    rng = np.random.default_rng(8)
+    shape = (1, 512, 1024)
+    pedestals = rng.normal(3000, 30, (3, *shape)).astype("f4")
+    gains = rng.normal(40, 1, (3, *shape)).astype("f4")
+    good = rng.random(shape) > 0.05
+    given = Constants(detector="jf", pedestals=pedestals, pixel_gain=gains, pixel_mask=good)
+    adu = (pedestals[0] + rng.normal(3, 4, shape)).astype("u2")
+    bits = np.where(rng.random(shape) < part, rng.integers(1, 4, shape), 0)
+    raw = adu | (bits << 14).astype("u2")
+    mode = np.array([0, 1, 0, 2])[bits]
+    flat = adu - np.take_along_axis(pedestals, mode[None], 0)[0]
+    tiles = (1, 2, 256, 16, 64)
+    counts = (good & (bits == 0)).reshape(tiles)
+    axes: Any = {None: (), "rows": 4, "columns": 2, "banks": (2, 4)}[common_mode]
+    allowed = np.where(counts, flat.reshape(tiles), np.nan)
+    by = 0 if common_mode is None else np.nanmedian(allowed, axis=axes, keepdims=True)
+    corrected = (flat.reshape(tiles) - np.where(counts, by, 0).astype("f4")).reshape(shape)
+    want = corrected * (1 / np.take_along_axis(gains, mode[None], 0)[0])
+    want[~good | (bits == 2)] = 0
+    ready = prepare("jungfrau", raw, given, common_mode=common_mode)
+    np.testing.assert_array_equal(one(ready, raw), want)
+
+
+@pytest.mark.parametrize("n", [1, 2, 35, 48, 63, 64, 96, 186, 256])
 def test_medians_of_lanes(n: int) -> None:
     rng = np.random.default_rng(n)
-    there = rng.random((n, LANES)) < rng.random(LANES)
-    there[0] = True
-    values = np.where(there, np.round(rng.normal(0, 5, (n, LANES)), 1), np.inf)
-    buffer, found = values.astype("f4"), np.empty(LANES, "f4")
-    medians(buffer, n - there.sum(axis=0), network(n // 2), found)
-    want = [np.median(values.astype("f4")[there[:, k], k]) for k in range(LANES)]
+    there = rng.random((LANES, n)) < rng.random((LANES, 1))
+    there[:, 0] = True
+    values = np.where(there, np.round(rng.normal(0, 5, (LANES, n)), 1), np.inf)
+    groups = np.full((LANES, buffer_rows(n)), np.inf, "f4")
+    groups[:, :n] = values
+    found = np.empty(LANES, "f4")
+    medians(groups, there.sum(axis=1), merges(n), np.empty(groups.size, "f4"), found)
+    want = [np.median(values.astype("f4")[k, there[k]]) for k in range(LANES)]
     assert found.tolist() == want
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 1000, 1001])
+@pytest.mark.parametrize("n", [1, 2, 3, 31, 32, 33, 64, 1000, 1001])
 def test_median_of_many(n: int) -> None:
     rng = np.random.default_rng(n)
-    for decimals in (0, 3):
+    for decimals in (-1, 0, 3):
         values = np.round(rng.normal(0, 9, n), decimals).astype("f4")
         assert median_of_many(values) == np.median(values)
 
