@@ -18,3 +18,16 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """
     kernel = numba.njit(cache=True, nogil=True)(function)
     return cast("Callable[P, R]", kernel)
+
+
+@compiled
+def _as_it_is(value: float) -> float:
+    return value
+
+
+def load_compiler() -> None:
+    """Have the first kernel find everything loaded that compiling needs.
+
+    That takes seconds, once in a process, even where all kernels are on the disk already.
+    """
+    _as_it_is(0.0)

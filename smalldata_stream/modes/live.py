@@ -92,6 +92,9 @@ def run_live(
     SourceError
         When nothing can be read.
     """
+    from smalldata_stream.kernels.compiled import load_compiler
+
+    load_compiler()  # now, while no event waits for it
     for run in source.runs():
         live = _LiveRun(run, watch, constants(run.info), options)
         try:

@@ -33,6 +33,7 @@ from smalldata_stream.sources import psana_wire as wire
 from smalldata_stream.sources.shmem_messages import (
     ALIGNMENT,
     FEWEST_SLABS,
+    NEWEST,
     Connected,
     Events,
     Full,
@@ -238,24 +239,28 @@ class Outbox:
     def serve(self, talk: socket.socket) -> None:
         """Answer every request of the parent as soon as there is something to say.
 
-        A request names the slabs that the parent has done with, one byte each, after ``+``.
+        A request is one of `shmem_messages.NEWEST` and `ALL`, and the slabs that the parent
+        has done with, one byte each.
         """
         try:
             while request := talk.recv(1 + 255):
-                wire.send(talk, self._parcel(request[1:]))
+                wire.send(talk, self._parcel(request[:1], request[1:]))
         except OSError:
             pass  # the parent has had enough
         os._exit(0)
 
-    def _parcel(self, done: bytes) -> Parcel:
+    def _parcel(self, which: bytes, done: bytes) -> Parcel:
         with self._change:
             self._fetched.difference_update(done)
-            self._free.extend(done)
+            self._free.extendleft(
+                done
+            )  # what was used last is used next: it is in the cache
             while not (self._parts or self._dropped or self._broken):
                 self._waiting = True
                 self._change.wait()
                 self._waiting = False
-            self._give_up_stale()
+            if which == NEWEST:
+                self._give_up_stale()
             parcel = Parcel(tuple(self._some()), self._dropped, self._broken)
             self._dropped = self._broken = 0
         return parcel

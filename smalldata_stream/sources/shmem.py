@@ -16,7 +16,7 @@ from smalldata_stream.sources.shmem_run import ShmemRun
 
 __all__ = ["ShmemRun", "ShmemSource"]
 
-MEMORY = 256 << 20
+MEMORY = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,13 @@ class ShmemSource:
     wait
         Wait for a server without limit instead.
     memory
-        Bytes of shared memory for events that wait, or whose frames are in use. When they
-        are not enough the oldest that wait are given up and counted.
+        Bytes of shared memory for events that wait, or whose frames are in use; what is not
+        needed is not taken. When they are not enough the oldest that wait are given up and
+        counted.
     stale_seconds
         Events that have waited longer than this for their reader are given up, too, when
-        newer ones have come.
+        newer ones have come; but not at the beginning of a run or after other signals
+        were asked for, when kernels may have to be compiled: see `Feed.wait_for_reader`.
     first_events, first_seconds
         So many events, or those of so many seconds, are looked at for shapes before a run
         is handed on; they are part of it.

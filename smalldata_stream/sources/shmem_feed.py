@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from smalldata_stream.errors import SourceError
 from smalldata_stream.sources.shmem_losses import BROKEN, DROPPED, GONE, NO_END, STRAY
 from smalldata_stream.sources.shmem_messages import (
+    ALL,
+    NEWEST,
     Connected,
     Events,
     Full,
@@ -38,6 +41,9 @@ from smalldata_stream.xtc2.index import ROW
 LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
+_CATCH_UP_SECONDS = 60.0
+"""A reader that had to make itself ready has so long to catch up."""
+
 _ANEW_SECONDS = 6.0
 """psana's client can hang on what a killed server has left; then one is started anew."""
 
@@ -113,6 +119,22 @@ class Feed:
         self._met = False
         self._configure: list[bytes] = []
         self._fresh = False
+        self._catching_up: Patience | None = None
+
+    def wait_for_reader(self) -> None:
+        """Give up nothing for its age until the reader has caught up with what waits.
+
+        It makes itself ready now, and may be slow for once; as long as there is memory no
+        event is lost for that. It has a minute.
+        """
+        self._catching_up = Patience(_CATCH_UP_SECONDS)
+
+    def _caught_up(self, parts: Sequence[Part]) -> bool:
+        """Whether what has come has not waited long."""
+        assert self._catching_up is not None
+        waited = [time.monotonic() - one.since for one in parts if isinstance(one, Events)]
+        young = bool(waited) and max(waited) < self._stale_seconds
+        return young or self._catching_up.exhausted
 
     @property
     def process(self) -> ShmemProcess:
@@ -132,9 +154,12 @@ class Feed:
         until = None if seconds is None else time.monotonic() + seconds
         while (arrival := self._ready()) is None:
             left = None if until is None else max(0.0, until - time.monotonic())
-            parcel = self._process.fetch(left)
+            which = NEWEST if self._catching_up is None else ALL
+            parcel = self._process.fetch(left, which)
             if parcel is None:
                 return None
+            if self._catching_up is not None and self._caught_up(parcel.parts):
+                self._catching_up = None
             self.counts[DROPPED] += parcel.dropped
             self.counts[BROKEN] += parcel.broken
             self._parts.extend(parcel.parts)
@@ -154,6 +179,7 @@ class Feed:
             elif isinstance(part, Connected):
                 LOG.info("%s: connected", self.where)
                 self._met, self._away = True, None
+                self.wait_for_reader()
             elif isinstance(part, Looking):
                 self._anew = Patience(_ANEW_SECONDS)
             elif isinstance(part, Events):

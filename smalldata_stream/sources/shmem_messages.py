@@ -17,6 +17,9 @@ ALIGNMENT = 64
 
 MOST_SLABS, FEWEST_SLABS = 64, 4
 
+NEWEST, ALL = b"+", b"="
+"""What the parent asks for: all but what has waited too long, or that as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:

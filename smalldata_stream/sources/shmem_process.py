@@ -21,7 +21,7 @@ import numpy as np
 from smalldata_stream.errors import PsanaError
 from smalldata_stream.last_words import how_it_ended, last_words
 from smalldata_stream.sources import psana_wire as wire
-from smalldata_stream.sources.shmem_messages import Opened, Parcel
+from smalldata_stream.sources.shmem_messages import NEWEST, Opened, Parcel
 from smalldata_stream.xtc2.format import Bytes
 
 TMO = "PSANA_TESTS_SHMEM_TMO"
@@ -95,8 +95,10 @@ class ShmemProcess:
         """Its process id."""
         return self._process.pid
 
-    def fetch(self, seconds: float | None) -> Parcel | None:
+    def fetch(self, seconds: float | None, which: bytes = NEWEST) -> Parcel | None:
         """What has come; None when nothing does in so many seconds.
+
+        ``which`` is `NEWEST`, or `ALL` for what has waited too long as well.
 
         Raises
         ------
@@ -106,7 +108,7 @@ class ShmemProcess:
         try:
             if not self._asked:
                 self._talk.settimeout(None)
-                self._talk.send(b"+" + self.slabs.done())
+                self._talk.send(which + self.slabs.done())
                 self._asked = True
             self._talk.settimeout(None if seconds is None else max(seconds, 1e-6))
             parcel: Parcel = wire.receive(self._talk)

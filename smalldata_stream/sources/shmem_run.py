@@ -78,6 +78,7 @@ class ShmemRun:
     _largest: int = 0
     _look_due: float = 0.0
     _used: bool = False
+    _new_signals: bool = True
 
     def __post_init__(self) -> None:
         self._stream = self._new_stream(self._log)
@@ -172,6 +173,8 @@ class ShmemRun:
     def ask(self, signals: Collection[Signal]) -> None:
         """Read these signals from the next batch on; raises `SourceError` as `batches`."""
         check_signals(self._info, signals)
+        self._new_signals = True
+        self.feed.wait_for_reader()
         if self._reader is not None:
             self._reader.ask(signals)
 
@@ -185,7 +188,10 @@ class ShmemRun:
             if self._due(limits):
                 if self._unknown:
                     self._look_again()
+                new, self._new_signals = self._new_signals, False
                 yield from reader.batches(self._table(), limits)
+                if new:  # kernels may have been compiled for them just now
+                    self.feed.wait_for_reader()
                 reader.forget(max(self._last, 0))
                 self._forget()
             if self.ended:

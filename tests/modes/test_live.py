@@ -18,6 +18,7 @@ from sinks.memory import MemorySink
 from sinks.zmq import ZmqPublisher
 from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.client import Client
+from smalldata_stream.kernels import compiled
 from smalldata_stream.loading import GraphFile, load_graph
 from smalldata_stream.message import Message
 from smalldata_stream.metrics import Metrics
@@ -123,6 +124,21 @@ def test_live_writes_the_same_file_as_batch(graph: Path, tmp_path: Path) -> None
     with h5py.File(tmp_path / "live.h5") as one, h5py.File(tmp_path / "batch.h5") as other:
         assert one["timestamp"].shape == (39,)
         assert_same_tree(one, other)
+
+
+def test_what_compiles_kernels_is_loaded_before_the_source_is_opened(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    class Source:
+        def runs(self) -> Iterator[Run]:
+            calls.append("opened")
+            yield from SimulatedSource(Script()).runs()
+
+    monkeypatch.setattr(compiled, "load_compiler", lambda: calls.append("loaded"))
+    live(graph, Source())
+    assert calls == ["loaded", "opened"]
 
 
 def test_an_edited_graph_takes_over_at_a_batch(graph: Path) -> None:

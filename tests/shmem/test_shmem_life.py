@@ -36,7 +36,7 @@ READ = """
 import sys
 from smalldata_stream.batch import BatchLimits, Signal
 from smalldata_stream.sources.shmem import ShmemSource
-for run in ShmemSource(sys.argv[1], first_events=1).runs():
+for run in ShmemSource(sys.argv[1], first_events=1, timeout=60).runs():
     for batch in run.batches([Signal("cam", "raw", "count")], BatchLimits(events=1)):
         print(len(batch), flush=True)
 """
@@ -218,7 +218,7 @@ def test_the_child_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> 
 def test_the_child_dies_alone(tmp_path: Path) -> None:
     tag = new_tag()
     with Playing(write_run(tmp_path / "a.xtc2", 60), tag=tag, loops=0):
-        source = ShmemSource(tag, first_events=5).runs()
+        source = ShmemSource(tag, first_events=5, timeout=SECONDS).runs()
         batches = next(source).batches([COUNT], BatchLimits(seconds=0.1))
         next(batches)
         os.kill(child_of(os.getpid()), signal.SIGKILL)
