@@ -155,6 +155,12 @@ class Timed(Display):
         Timed.seconds += time.thread_time() - begin
         Timed.rounds += 1
 
+    def show_values(self, *of_session: Any) -> bool:
+        begin = time.thread_time()
+        shown = super().show_values(*of_session)
+        Timed.seconds += time.thread_time() - begin
+        return shown
+
 
 def share(publishers: Sequence[ZmqPublisher]) -> str:
     """The part of the time of the graph's thread that goes to publishing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from sinks.zmq_record import messages_of_record
 from smalldata_stream.batch import Batch
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.message import Message, plot_messages
-from smalldata_stream.modes.pace import Pace
+from smalldata_stream.modes.pace import Budget, Pace
 from smalldata_stream.modes.session import Session
 from smalldata_stream.run import RunInfo
 
@@ -89,7 +90,10 @@ class Display:
     ):
         self._workers = workers
         self._publishers = publishers
-        self._pace, self._values = Pace(every_seconds), Pace(VALUES_SECONDS)
+        self._budget = Budget()
+        self._pace = Pace(every_seconds, self._budget)
+        # A round has the newest values, too: they come at least as often as rounds do.
+        self._values = Pace(VALUES_SECONDS, self._budget, longest=math.inf)
         self._sequence = 0
 
     def begin(self, session: Session) -> None:
@@ -102,7 +106,7 @@ class Display:
 
     def awaited(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches; while they are waited for, showing costs the graph nothing."""
-        return self._pace.awaited(self._values.awaited(batches))
+        return self._budget.awaited(batches)
 
     def due(self) -> bool:
         """Whether it is time to show something."""

@@ -9,22 +9,61 @@ from contextlib import contextmanager
 
 from smalldata_stream.batch import Batch
 
-SHARE = 0.015
+SHARE = 0.01
 """A graph that never waits for events gives at most this part of its time to showing..."""
 
 LONGEST_SECONDS = 1.0
 """... unless nothing was shown for so long."""
 
 
+class Budget:
+    """What a graph can spend on showing, whatever it is that is shown.
+
+    Time that the graph spends waiting for events is free, as `awaited` knows it; of the
+    time that it works, showing gets `SHARE`. Without `awaited` all is free. To be used from
+    the graph's thread alone.
+
+    >>> budget = Budget()
+    >>> budget.spend(0.1)
+    >>> budget.left
+    True
+    """
+
+    def __init__(self) -> None:
+        self._owed, self._worked = 0.0, time.thread_time()
+        self._free = True
+
+    def awaited(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same batches, to know for how long they are waited for."""
+        iterator, self._free = iter(batches), False
+        while True:
+            begin, worked = time.monotonic(), time.thread_time()
+            batch = next(iterator, None)
+            worked = time.thread_time() - worked
+            self._owed = max(0.0, self._owed - (time.monotonic() - begin - worked))
+            if batch is None:
+                return
+            yield batch
+
+    @property
+    def left(self) -> bool:
+        """Whether all that was spent is paid for."""
+        worked = time.thread_time()
+        self._owed = max(0.0, self._owed - SHARE * (worked - self._worked))
+        self._worked = worked
+        return self._free or not self._owed
+
+    def spend(self, seconds: float) -> None:
+        """Take so much; a debt does not grow from one time that was not affordable on."""
+        self._owed = min(self._owed, SHARE * LONGEST_SECONDS) + seconds
+
+
 class Pace:
-    """Says when to show: each ``seconds``, less often where the graph would be slowed.
+    """Says when to show something: each ``seconds``, less often if there is no budget.
 
-    Time that the graph spends waiting for events is free, as `awaited` knows it. Of the
-    rest, showing takes at most `SHARE`; but it is never put off beyond `LONGEST_SECONDS`,
-    so that what is seen is at most that old. Without `awaited` it is time each ``seconds``.
-    To be used from the graph's thread alone.
+    But it is never put off beyond ``longest``, so that what is seen is at most that old.
 
-    >>> pace = Pace(seconds=0.2)
+    >>> pace = Pace(0.2, Budget())
     >>> pace.due()
     True
     >>> with pace.shown():
@@ -33,43 +72,27 @@ class Pace:
     False
     """
 
-    def __init__(self, seconds: float):
-        self._seconds = seconds
-        self._cost, self._waited = 0.0, math.inf
+    def __init__(self, seconds: float, budget: Budget, longest: float = LONGEST_SECONDS):
+        self._seconds, self._budget, self._longest = seconds, budget, longest
         self.hurry()
 
     def hurry(self) -> None:
         """Have the next question answered with yes."""
         self._shown = -math.inf
 
-    def awaited(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The same batches, to know for how long they are waited for."""
-        iterator, self._waited = iter(batches), 0.0
-        while True:
-            begin, worked = time.monotonic(), time.thread_time()
-            batch = next(iterator, None)
-            worked = time.thread_time() - worked
-            self._waited += time.monotonic() - begin - worked
-            if batch is None:
-                return
-            yield batch
-
     def due(self) -> bool:
         """Whether it is time to show."""
         elapsed = time.monotonic() - self._shown
         if elapsed < self._seconds:
             return False
-        affordable = SHARE * elapsed + self._waited
-        return elapsed >= LONGEST_SECONDS or self._cost <= affordable
+        return elapsed >= self._longest or self._budget.left
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Around what shows, to know what it costs."""
         self._shown = time.monotonic()
-        if self._waited < math.inf:
-            self._waited = 0.0
         begin = time.thread_time()
         try:
             yield
         finally:
-            self._cost = time.thread_time() - begin
+            self._budget.spend(time.thread_time() - begin)

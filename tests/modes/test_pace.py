@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from smalldata_stream.batch import Batch
 from smalldata_stream.modes import pace
-from smalldata_stream.modes.pace import LONGEST_SECONDS, Pace
+from smalldata_stream.modes.pace import LONGEST_SECONDS, SHARE, Budget, Pace
 
 BATCH = Batch(np.zeros(0, np.uint64), np.zeros(0, np.int32), {}, {})
 
@@ -46,11 +47,12 @@ def shown_after(clock: Clock, cost: float, waits: float, works: float) -> float:
             clock.now += waits
             yield BATCH
 
-    rate, begin = Pace(0.2), clock.now
+    budget = Budget()
+    rate, begin = Pace(0.2, budget), clock.now
     assert rate.due()
     with rate.shown():
         clock.works(cost)
-    for _ in rate.awaited(batches()):
+    for _ in budget.awaited(batches()):
         clock.works(works)
         if rate.due():
             break
@@ -63,9 +65,8 @@ def test_a_graph_that_waits_shows_as_often_as_asked_for(clock: Clock) -> None:
 
 def test_a_busy_graph_shows_less_often(clock: Clock) -> None:
     assert shown_after(clock, cost=0.001, waits=0.0, works=0.01) < 0.22
-    assert shown_after(clock, cost=0.01, waits=0.0, works=0.01) == pytest.approx(
-        0.67, abs=0.02
-    )
+    after = shown_after(clock, cost=0.005, waits=0.0, works=0.01)
+    assert after == pytest.approx(0.005 / SHARE, abs=0.02)
 
 
 def test_what_is_seen_is_never_older_than_a_second(clock: Clock) -> None:
@@ -74,9 +75,37 @@ def test_what_is_seen_is_never_older_than_a_second(clock: Clock) -> None:
 
 
 def test_where_nobody_knows_of_waiting_it_is_as_often_as_asked_for(clock: Clock) -> None:
-    rate = Pace(0.2)
+    rate = Pace(0.2, Budget())
     with rate.shown():
         clock.works(0.1)
     assert not rate.due()
     clock.works(0.11)
     assert rate.due()
+
+
+def test_rounds_and_values_have_one_budget(clock: Clock) -> None:
+    def batches() -> Iterator[Batch]:
+        while True:
+            yield BATCH
+
+    budget, spent, begin = Budget(), 0.0, clock.now
+    rounds, values = Pace(0.2, budget), Pace(0.02, budget, longest=math.inf)
+    for _ in budget.awaited(batches()):
+        clock.works(0.01)
+        for pace_, cost in ((rounds, 0.004), (values, 0.001)):
+            if pace_.due():
+                with pace_.shown():
+                    clock.works(cost)
+                spent += cost
+        if clock.now > begin + 20:
+            break
+    assert spent == pytest.approx(SHARE * 20, rel=0.05)
+
+
+def test_what_could_not_be_afforded_is_not_owed_for_ever(clock: Clock) -> None:
+    budget = Budget()
+    list(budget.awaited([]))
+    for _ in range(100):
+        budget.spend(0.5)
+    clock.works((0.5 + SHARE) / SHARE + 1)
+    assert budget.left
