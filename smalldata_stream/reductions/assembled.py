@@ -22,8 +22,9 @@ class Assembled:
     """The assembled image, float32, for each event: ``<name>``, and for words behind it.
 
     Each pixel goes to the nearest place of the image, as the geometry of the detector says;
-    where several good pixels are at one place it has their mean. Gaps between segments and
-    bad pixels are 0, and False in the mask that words behind this one see.
+    where several good pixels are at one place it has the mean of those that are finite, NaN
+    if none is. Gaps between segments and bad pixels are 0, and False in the mask that words
+    behind this one see.
 
     Parameters
     ----------

@@ -152,6 +152,7 @@ class Peaks:
         }
         for field, (dtype, text) in _LISTS.items():
             unit = spec.unit if field in ("adu", "max", "sigma") else ""
+            unit = "pixel" if field in ("row", "col") else unit
             outputs[field] = Spec(
                 dtype=np.dtype(dtype),
                 kind="ragged",

@@ -99,7 +99,8 @@ class Sparsify:
         }
         place = replace(list_, dtype=np.dtype(np.int32))
         for field, text in _PLACES.items():
-            outputs[field] = replace(place, long_name=text)
+            unit = "" if field == "tile" else "pixel"
+            outputs[field] = replace(place, unit=unit, long_name=text)
         compute = partial(_lists, seen, mask, low, high, self.n_data, spec.dtype)
         # Under the name that the lists of droplets and photons have, too.
         inner = {"adu": outputs["data"]}

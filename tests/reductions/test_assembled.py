@@ -12,7 +12,14 @@ from smalldata_stream.positions import Positions
 from smalldata_stream.protocols import Spec
 from smalldata_stream.reductions.assembled import Assembled
 from smalldata_stream.testing.reductions import Input, ReductionContract
-from tests.reductions.frames import DTYPES, as_input, noisy, random_mask, unaligned
+from tests.reductions.frames import (
+    DTYPES,
+    as_input,
+    noisy,
+    random_mask,
+    unaligned,
+    with_bad_values,
+)
 
 SHAPE = (2, 5, 7)
 ROW: Any = np.arange(70).reshape(SHAPE) % 6
@@ -33,6 +40,7 @@ class TestAssembled(ReductionContract):
         found = [as_input(noisy((3, *SHAPE), dtype)) for dtype in DTYPES]
         found += [as_input(unaligned(noisy((3, *SHAPE), "f4")), frames=True, mask=mask)]
         found += [as_input(noisy((3, *SHAPE), "f4"), mask=np.zeros(SHAPE, bool))]
+        found += [as_input(with_bad_values(noisy((3, *SHAPE), "f4")), mask=mask)]
         return [(replace(spec, positions=WHERE), values) for spec, values in found]
 
     def expected(self, frame: Array, mask: Mask) -> Mapping[str, Any]:
@@ -40,7 +48,8 @@ class TestAssembled(ReductionContract):
         for place in np.ndindex(image.shape):
             here = mask & (place[0] == ROW) & (place[1] == COLUMN)
             if here.any():
-                image[place] = frame[here].astype("f4").mean(dtype=float)
+                finite = frame[here & np.isfinite(frame)].astype("f4")
+                image[place] = finite.mean(dtype=float) if finite.size else np.nan
         return {"": image}
 
 

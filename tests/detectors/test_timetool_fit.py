@@ -1,0 +1,104 @@
+"""The fit of the time tool's traces against edges that are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from smalldata_stream.batch import Array
+from smalldata_stream.detectors.timetool_raw import TimeToolRaw
+from smalldata_stream.testing.detectors import Data, run_of
+
+EDGES = np.array([70.0, 95.5, 130.25])
+WIDTH = 200
+
+
+def step(edges: Array, depth: float = 0.4) -> Array:
+    """What is left of the light: 1, and 1 - depth behind the edge."""
+    x = np.arange(float(WIDTH))
+    behind = 0.5 * (1 + np.tanh((x - edges[:, None]) / 4))
+    left: Array = 1 - depth * behind
+    return left
+
+
+def spectrum(n: int) -> Array:
+    """Light of another height and slope in each event."""
+    x = np.arange(float(WIDTH))
+    heights: Array = (
+        500.0 + 200 * np.arange(n)[:, None] + 3 * x * (1 + np.arange(n))[:, None]
+    )
+    return heights
+
+
+def fitted(
+    kind: TimeToolRaw, fields: Mapping[tuple[str, str], Sequence[Any]], *inputs: Array
+) -> Any:
+    run = run_of({"cam": Data(type="opal", fields=fields, frame=("image",))})
+    (part,) = (part for part in kind.read(run).parts if "pos" in part.outputs)
+    assert part.compute is not None
+    return part.compute(*inputs)
+
+
+def test_the_reference_of_the_daq_is_that_of_the_same_event() -> None:
+    light = spectrum(3)
+    signal = light * step(EDGES)
+    fields = {("ttproj", "proj_sig"): list(signal), ("ttproj", "proj_ref"): list(light)}
+    found = fitted(TimeToolRaw("cam"), fields, signal, light)
+    np.testing.assert_allclose(found["pos"].values, EDGES, atol=0.05)
+    assert found["fitted"].all()
+    # Of another event it is not: the fit then sees the other event's slope, too.
+    other = fitted(TimeToolRaw("cam"), fields, signal, light[::-1].copy())
+    assert np.abs(other["amp"].values - found["amp"].values)[0] > 0.01
+
+
+@pytest.mark.parametrize("columns", [None, (25, 185)])
+def test_positions_are_counted_from_the_first_column_of_the_camera(columns: Any) -> None:
+    """Whatever is cut off, and with the sideband under signal and reference."""
+    light, background = spectrum(1)[0], 80.0 + 0.2 * np.arange(WIDTH)
+    signal = light * step(EDGES) + background
+    images = np.stack([signal, signal, np.broadcast_to(background, signal.shape)], axis=1)
+    cut = slice(*columns) if columns else slice(None)
+    kind = TimeToolRaw(
+        "cam", rows=(0, 2), sideband=(2, 3), columns=columns,
+        polynomial_ps=(1.0, -0.5, 2.0),
+        reference=(light + background)[cut],
+    )  # fmt: skip
+    found = fitted(kind, {("raw", "image"): list(images)}, images)
+    np.testing.assert_allclose(found["pos"].values, EDGES, atol=0.05)
+    np.testing.assert_allclose(
+        found["pos_ps"].values, 1 - 0.5 * EDGES + 2 * EDGES**2, rtol=2e-3
+    )
+    # The background is in neither: what is left is as deep as the step.
+    np.testing.assert_allclose(found["amp"].values, 0.4, rtol=0.15)
+
+
+def test_small_edges_dark_references_and_lost_traces_are_gaps() -> None:
+    signal = np.stack(
+        [*step(EDGES[:2], 0.4), *step(EDGES[:1], 0.1), np.full(WIDTH, np.nan)]
+    )
+    fields = {("ttproj", "proj_sig"): list(signal)}
+    bright, dark = np.ones(WIDTH), np.zeros(WIDTH)
+    kind = TimeToolRaw("cam", reference=bright, min_amplitude=0.2)
+    found = fitted(kind, fields, signal)
+    assert found["fitted"].tolist() == [True, True, False, False]
+    for field in ("pos", "amp", "fwhm"):
+        assert found[field].mask.tolist() == [True, True, False, False]
+    nothing = fitted(TimeToolRaw("cam", reference=dark), fields, signal)
+    assert not nothing["fitted"].any()
+
+
+def test_a_filter_of_ones_own() -> None:
+    """A filter twice as high makes the amplitude so, and leaves the place."""
+    signal = step(EDGES)
+    fields = {("ttproj", "proj_sig"): list(signal)}
+    weights = np.repeat([1.0, -1.0], 15) / 15
+    one, two = (
+        fitted(TimeToolRaw("cam", reference=np.ones(WIDTH), weights=w), fields, signal)
+        for w in (weights, 2 * weights)
+    )
+    np.testing.assert_allclose(two["amp"].values, 2 * one["amp"].values, rtol=1e-12)
+    np.testing.assert_allclose(two["pos"].values, one["pos"].values, rtol=1e-12)
+    np.testing.assert_allclose(one["pos"].values, EDGES, atol=0.05)
