@@ -142,7 +142,10 @@ class Hdf5Sink:
 
     def _refuse_existing(self) -> None:
         if not self.overwrite and os.path.lexists(self.path):
-            raise OutputError(f"{self.path} exists; overwrite=True replaces it")
+            raise OutputError(
+                f"{self.path} exists; overwrite=True (on the command line --overwrite) "
+                "replaces it"
+            )
 
 
 def publish(partial: Path, path: Path, *, overwrite: bool) -> None:

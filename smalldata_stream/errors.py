@@ -79,10 +79,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     "did you mean 'jungfrau'? There is: jungfrau, opal"
     >>> did_you_mean("x", [])
     'there is none'
+    >>> did_you_mean("x", ["jungfrau"])
+    'there is: jungfrau'
     """
     names = sorted(known)
     if not names:
         return "there is none"
     near = difflib.get_close_matches(name, names, n=2)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"{hint}There is: {', '.join(names)}"
+    there = f"here is: {', '.join(names)}"
+    return f"did you mean {' or '.join(map(repr, near))}? T{there}" if near else f"t{there}"
+
+
+def because(error: Exception) -> str:
+    """Why the system refused, without number and path.
+
+    >>> because(FileNotFoundError(2, "No such file or directory", "x"))
+    'No such file or directory'
+    """
+    return getattr(error, "strerror", None) or str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -91,7 +92,9 @@ class Function:
             )
 
     def prepare(self, *inputs: Spec) -> PerEvent:
-        """Declare the outputs."""
+        """Declare the outputs, and check that the function takes the inputs."""
+        if inputs:
+            self._check_takes(len(inputs))
         if self.outputs is None:
             one = Spec(dtype=np.dtype(self.dtype), shape=tuple(self.shape), unit=self.unit)
             return PerEvent(outputs={"": one}, compute=self._compute)
@@ -105,6 +108,20 @@ class Function:
                     f"function {self.name!r}: the shape of {field!r} is missing"
                 )
         return PerEvent(outputs=specs, compute=self._compute)
+
+    def _check_takes(self, number: int) -> None:
+        try:
+            signature = inspect.signature(self.function)
+        except (TypeError, ValueError):  # some functions written in C do not tell
+            return
+        try:
+            signature.bind(*range(number))
+        except TypeError as error:
+            values = "1 value" if number == 1 else f"{number} values"
+            raise ValueError(
+                f"function {self.name!r} takes {signature}, and gets {values}, one for "
+                "each input"
+            ) from error
 
     def _compute(self, *inputs: Values) -> Mapping[str, Values | Column]:
         specs = self.prepare().outputs
@@ -147,8 +164,16 @@ def _column(found: list[Any], spec: Spec) -> Column:
     for i, value in enumerate(values):
         given = np.asarray(value)
         if given.shape != shape:
-            raise ValueError(f"returned an array of shape {given.shape}, declared {shape}")
-        array[i] = given
+            raise ValueError(
+                f"returned an array of shape {given.shape}, declared {shape}; write "
+                f"shape={given.shape} if it is the same for all events"
+            )
+        try:
+            array[i] = given
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"returned {value!r:.60}, declared {spec.dtype}; write its dtype"
+            ) from error
     if spec.kind == "frames":
         return Column(Frames(list(array), shape=shape, dtype=spec.dtype), present)
     return Column(array, present)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smalldata_stream.batch import STRING, Array
 from smalldata_stream.constants import Constants
@@ -176,6 +176,14 @@ class Graph(WithDefaults):
         chosen = self.plan.find(node) if isinstance(node, str) else node
         if not chosen.absent:
             self.plan.keeps.append((chosen.key()[0], why))
+
+    if not TYPE_CHECKING:  # a type checker knows all words, and finds the others itself
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            known = [word for word in dir(type(self)) if not word.startswith("_")]
+            raise AttributeError(f"g has no word {name!r}; {did_you_mean(name, known)}")
 
     # ------------------------------------------------------------------------ inside
 

@@ -18,7 +18,7 @@ import hdf5plugin
 import numpy as np
 
 from smalldata_stream.batch import STRING, Array, read_only
-from smalldata_stream.errors import OutputError, SourceError, did_you_mean
+from smalldata_stream.errors import OutputError, SourceError, because, did_you_mean
 
 Leaf: TypeAlias = Array | str | bytes
 """What a dataset holds; texts are UTF-8, bytes are opaque."""
@@ -65,7 +65,7 @@ def write_tree(
                 file[name].attrs.update(values)
         partial.replace(path)
     except (OSError, TypeError, ValueError) as error:
-        raise OutputError(f"{path}: cannot be written: {error}") from error
+        raise OutputError(f"{path}: cannot be written: {because(error)}") from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -156,7 +156,11 @@ def _reason(path: Path | str, error: OSError) -> str:
     """Why a file cannot be read, without HDF5's own vocabulary where it is simple."""
     if not Path(path).exists():
         return "no such file"
-    return "not an HDF5 file" if not h5py.is_hdf5(path) else f"cannot be read: {error}"
+    return (
+        "not an HDF5 file"
+        if not h5py.is_hdf5(path)
+        else f"cannot be read: {because(error)}"
+    )
 
 
 def _existing(path: Path | str, file: Any, name: str) -> Any:

@@ -7,7 +7,7 @@ import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
-from smalldata_stream.errors import GraphError, did_you_mean
+from smalldata_stream.errors import GraphError, because, did_you_mean
 from smalldata_stream.graph import FindConstants, Graph, GraphFunction, build
 from smalldata_stream.located import located
 from smalldata_stream.run import RunInfo
@@ -40,7 +40,7 @@ def load_graph(name: str) -> GraphFile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise GraphError(f"{path} cannot be read: {error}") from error
+        raise GraphError(f"{path} cannot be read: {because(error)}") from error
     return graph_of(path, text)
 
 

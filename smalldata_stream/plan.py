@@ -16,6 +16,7 @@ from smalldata_stream.batch import Batch, Column, Signal
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Chosen, Node, foreign_streams
 from smalldata_stream.ledger import DeadLetter, Ledger
+from smalldata_stream.located import place
 from smalldata_stream.nodes import PerEventNode, TotalNode
 from smalldata_stream.protocols import (
     Afterwards,
@@ -177,7 +178,7 @@ class Plan:
         self.failures[node] += len(timestamps)
         if sum(letter.node == node for letter in self.letters) < LETTERS_PER_NODE:
             text = "".join(traceback.format_exception(error))
-            what = f"{type(error).__name__}: {error}"
+            what = f"{type(error).__name__}: {error}{place(error)}"
             self.letters.append(DeadLetter(int(timestamps[0]), node, what, text))
 
     def results(self) -> dict[str, Result]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -63,8 +64,12 @@ class Play:
     buffers: int = 8
 
     def __post_init__(self) -> None:
-        if not self.tag or self.rate_hz <= 0 or self.loops < 0:
-            raise ValueError(f"a tag, a rate above zero, and loops from 0 on, not {self}")
+        if not re.fullmatch(r"[\w.-]+", self.tag, re.ASCII):
+            raise ValueError(f"tag={self.tag!r}: write letters and digits, such as 'mine'")
+        if not self.rate_hz > 0:
+            raise ValueError(f"rate_hz={self.rate_hz}: write a number above 0")
+        if self.loops < 0:
+            raise ValueError(f"loops={self.loops}: write 1 or more, or 0 for no end")
 
 
 @dataclass(slots=True)

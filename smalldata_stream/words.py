@@ -181,9 +181,21 @@ There is: area, bounds
             near = did_you_mean(given, signature.parameters)
             raise GraphError(f"{name} has no parameter {given!r}; {near}")
     try:
-        signature.bind(*args, **kwargs)
+        given_all = signature.bind_partial(*args, **kwargs).arguments
     except TypeError as error:
         raise GraphError(f"{name}{signature}: {error}") from error
+    missing = [
+        p.name
+        for p in signature.parameters.values()
+        if p.default is p.empty
+        and p.name not in given_all
+        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if missing:
+        known = ", ".join(signature.parameters)
+        raise GraphError(
+            f"{name} needs {' and '.join(missing)}; its parameters are: {known}"
+        )
 
 
 @cache

@@ -7,7 +7,7 @@ what it prints.
 
 from __future__ import annotations
 
-import argparse
+import errno
 import importlib
 import logging
 import os
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from smalldata_stream import __version__
+from smalldata_stream.cli.parser import Parser
 from smalldata_stream.cli.watched import watched
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.packages import check_packages
@@ -57,7 +58,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def command_line(argv: Sequence[str]) -> int:
     """Run one command in this process."""
-    parser = argparse.ArgumentParser(
+    try:
+        return obeyed(argv)
+    except KeyboardInterrupt:  # also one that comes while modules are still imported
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def obeyed(argv: Sequence[str]) -> int:
+    """Do what a command line says, and tell its errors in one line."""
+    parser = Parser(
         prog="smalldata-stream",
         description="One graph from X-ray pulse to plot and to file.",
         epilog="smalldata-stream COMMAND --help tells more of each command.",
@@ -82,9 +92,15 @@ def command_line(argv: Sequence[str]) -> int:
     except BrokenPipeError:  # who reads the output has enough, as in "describe | head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except OSError as error:
+        where = error.filename
+        if where is None and error.errno == errno.ENOSPC:  # as in "describe > full/disk"
+            where = "what is printed cannot be written"
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if where is None:
+            raise
+        print(f"error: {where}: {error.strerror}", file=sys.stderr)
+        return 1
     return code
 
 

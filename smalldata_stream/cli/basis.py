@@ -9,6 +9,7 @@ import numpy as np
 
 from smalldata_stream.basis import Basis
 from smalldata_stream.batch import Array, BatchLimits, Signal
+from smalldata_stream.cli.numbers import at_least_one
 from smalldata_stream.cli.source import open_source, source_arguments
 from smalldata_stream.errors import OutputError, SourceError
 from smalldata_stream.kernels.svd_fit import make_basis
@@ -20,8 +21,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
     parser.add_argument("field", help="detector.field of the waveforms, as in fim0.raw_0")
     source_arguments(parser)
-    parser.add_argument("-n", "--events", type=int, default=500, help="how many are used")
-    parser.add_argument("--components", type=int, default=25, help="how many are kept")
+    parser.add_argument(
+        "-n",
+        "--events",
+        type=at_least_one,
+        default=500,
+        metavar="N",
+        help="how many are used (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--components",
+        type=at_least_one,
+        default=25,
+        metavar="N",
+        help="how many are kept (default: %(default)s)",
+    )
     parser.add_argument(
         "--channel", type=int, metavar="N", help="of several channels (default: all)"
     )

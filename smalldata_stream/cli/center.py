@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 
+from smalldata_stream.cli.numbers import above_zero, at_least_one, percentile
 from smalldata_stream.errors import SourceError, did_you_mean
 from smalldata_stream.h5 import read_tree
 from smalldata_stream.kernels.center import Method, find_center
@@ -21,9 +22,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", choices=get_args(Method), default="hough", help="default: hough"
     )
-    parser.add_argument("--rings", type=int, default=1, help="how many rings to fit")
     parser.add_argument(
-        "--percentile", type=float, default=95, help="pixels above are points of the rings"
+        "--rings", type=at_least_one, default=1, help="how many to fit (default: 1)"
+    )
+    parser.add_argument(
+        "--percentile",
+        type=percentile,
+        default=95,
+        help="pixels above are points of the rings (default: %(default)s)",
     )
     parser.add_argument(
         "--radius",
@@ -34,12 +40,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="pixels: the spot of the beam may be brighter than all rings",
     )
     parser.add_argument(
-        "--tolerance", type=float, default=3, help="pixels a point may be from its ring"
+        "--tolerance",
+        type=above_zero,
+        default=3,
+        help="pixels a point may be from its ring (default: %(default)s)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the centre; 1 where there is none."""
+    least, largest = options.radius
+    if not 0 <= least < largest:
+        raise SourceError(
+            f"--radius {least:g} {largest:g}: write the least, then the largest"
+        )
     sums = read_tree(options.file, "Sums")
     if options.total not in sums:
         hint = did_you_mean(options.total, sums)

@@ -29,6 +29,8 @@ def run(options: argparse.Namespace) -> int:
         g = graph.build(a_run.info, constants)
         print(f"{graph.path.name} for {a_run.info.exp} run {a_run.info.number}")
         print(outputs_table(g.plan.outputs(), g.plan.totals()))
+        for path, why in g.plan.keeps:
+            print(f"left out where /{path} is not true: {why}")
         for line in g.plan.dropped:
             print(f"dropped from the graph: {line}")
         if options.svg:

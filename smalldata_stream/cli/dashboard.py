@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from smalldata_stream.cli.numbers import above_zero, port
 from smalldata_stream.dashboard.feed import Feed
 from smalldata_stream.errors import OutputError
 
@@ -13,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("address", help="where the graph publishes: tcp://HOST:PORT")
     parser.add_argument(
         "--port",
-        type=int,
+        type=port,
         default=5006,
         help="of the page; 0 is any (default: %(default)s)",
     )
@@ -25,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=above_zero,
         default=10.0,
         metavar="SECONDS",
         help="give up when no graph shows itself for so long (default: %(default)s)",

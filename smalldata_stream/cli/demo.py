@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sinks.hdf5 import Hdf5Sink
 from smalldata_stream.cli.demo_live import play_live
+from smalldata_stream.cli.numbers import above_zero, at_least_one
 from smalldata_stream.cli.progress import progress
 from smalldata_stream.cli.run import tell
 from smalldata_stream.cli.tables import outputs_table
@@ -26,9 +27,19 @@ EVENTS, STEPS = 360, 12
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
     parser.add_argument(
-        "directory", type=Path, nargs="?", default=Path("demo"), help="where to put it all"
+        "directory",
+        type=Path,
+        nargs="?",
+        default=Path("demo"),
+        help="where to put it all (default: demo)",
     )
-    parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument(
+        "--events",
+        type=at_least_one,
+        default=EVENTS,
+        metavar="N",
+        help="how many are simulated (default: %(default)s)",
+    )
     parser.add_argument(
         "--live",
         action="store_true",
@@ -36,7 +47,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "until Ctrl-C",
     )
     parser.add_argument(
-        "--rate", type=float, default=30.0, help="events per second, with --live"
+        "--rate",
+        type=above_zero,
+        default=30.0,
+        metavar="HZ",
+        help="events per second, with --live (default: %(default)g)",
     )
 
 

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from smalldata_stream.errors import OutputError
+from smalldata_stream.errors import OutputError, because
 from smalldata_stream.hutches import known_hutches
 from smalldata_stream.prod_config.file import read_config
 from smalldata_stream.prod_config.graph import as_graph
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         output.write_text(imported.text, encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error}") from error
+        raise OutputError(f"{output}: cannot be written: {because(error)}") from error
     for one in imported.said:
         print(f"{config}:{one.line}: {one.what}", file=sys.stderr)
     what = f"{len(imported.said)} lines" if len(imported.said) != 1 else "1 line"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sinks.hdf5 import Hdf5Sink
 from sinks.hdf5_file import partial_name
+from smalldata_stream.cli.numbers import above_zero, address, at_least_one, port
 from smalldata_stream.cli.run import output_path, tell
 from smalldata_stream.cli.source import data_directory, open_source, source_arguments
 from smalldata_stream.errors import SmalldataError
@@ -35,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shmem", metavar="TAG", help="tag of the shared-memory server")
     parser.add_argument(
         "--workers",
-        type=int,
+        type=at_least_one,
         default=1,
         metavar="N",
         help="processes that share the events of --shmem (default: %(default)s); the "
@@ -44,15 +45,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     source_arguments(parser)
     parser.add_argument(
         "--publish",
+        type=address,
         default=DEFAULT_ADDRESS,
         metavar="ADDRESS",
         help="where plots and values are published (default: %(default)s)",
     )
     parser.add_argument(
-        "--psplot", type=int, metavar="PORT", help="publish for psplot, too"
+        "--psplot", type=port, metavar="PORT", help="publish for psplot, too"
     )
     parser.add_argument(
-        "--metrics", type=int, metavar="PORT", help="serve Prometheus metrics"
+        "--metrics", type=port, metavar="PORT", help="serve Prometheus metrics"
     )
     parser.add_argument(
         "-o", "--output", type=Path, help="write HDF5, too: one file per run"
@@ -60,7 +62,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--constants", metavar="FILE", help="constants file, or 'psana'")
     parser.add_argument(
-        "--rate", type=float, default=5.0, help="plots per second (default: %(default)s)"
+        "--rate",
+        type=above_zero,
+        default=5.0,
+        metavar="HZ",
+        help="plots per second (default: %(default)g)",
     )
 
 
@@ -95,16 +101,21 @@ def run(options: argparse.Namespace) -> int:
 
 def reports(options: argparse.Namespace, live: LiveOptions) -> Iterator[Report]:
     """Of each graph of each run, by one process or by several."""
+    if options.shmem and (options.files or options.exp or options.run is not None):
+        raise SmalldataError(
+            "give either --shmem (with --dir for the constants), or the run in files"
+        )
+    if options.workers > 1 and not options.shmem:
+        raise SmalldataError("--workers needs --shmem TAG")
+    source = live_source(options) if options.workers == 1 else None
     directory = options.dir if options.shmem else data_directory(options)
 
     def constants(info: RunInfo) -> FindConstants:
         return find_constants(options.constants, info, directory)
 
     watch = GraphWatch(options.graph)
-    if options.workers == 1:
-        return run_live(live_source(options), watch, constants, live)
-    if options.workers < 1 or not options.shmem:
-        raise SmalldataError("--workers needs --shmem TAG, and is 1 or more")
+    if source is not None:
+        return run_live(source, watch, constants, live)
     from smalldata_stream.modes.collector import run_workers
     from smalldata_stream.modes.relay import Job
 

@@ -6,6 +6,7 @@ import argparse
 import signal
 from pathlib import Path
 
+from smalldata_stream.cli.numbers import above_zero, at_least_one, run_number
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.play import Play, Progress, play
 from smalldata_stream.sources.files import FilesSource
@@ -18,12 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--files", nargs="+", type=Path, metavar="XTC2", help="the files of the run"
     )
     parser.add_argument("--exp", help="experiment, as in xpptut26")
-    parser.add_argument("--run", type=int, metavar="N", help="run number")
+    parser.add_argument("--run", type=run_number, metavar="N", help="run number")
     parser.add_argument("--dir", type=Path, help="directory of the xtc2 files")
     parser.add_argument("--tag", required=True, help="partition tag that clients ask for")
     parser.add_argument(
         "--rate",
-        type=float,
+        type=above_zero,
         default=default.rate_hz,
         metavar="HZ",
         help="events per second (default: %(default)g)",
@@ -42,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--clients",
-        type=int,
+        type=at_least_one,
         default=default.clients,
         metavar="N",
         help="clients at the same time; events go to one of them each "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smalldata_stream.cli.many_runs import each_run
+from smalldata_stream.cli.numbers import share
 from smalldata_stream.cli.progress import both, progress
 from smalldata_stream.cli.ranked import speaking_for_all
 from smalldata_stream.cli.source import data_directory, open_source, source_arguments
@@ -76,7 +77,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-failures",
-        type=float,
+        type=share,
         default=MAX_FAILURES,
         metavar="SHARE",
         help="give up when a node fails on more than this share of the events "
@@ -201,7 +202,7 @@ def output_path(given: Path | None, info: RunInfo, *, first: bool) -> Path:
 def tell(report: Report, path: Path) -> None:
     """Say what became of the run."""
     rate = report.ledger.read / max(report.seconds, 1e-9)
-    print(f"{report.run.exp} run {report.run.number} -> {path}")
+    print(f"{report.run.exp or 'unknown experiment'} run {report.run.number} -> {path}")
     print(f"{report.ledger.read:,} events in {report.seconds:.1f} s ({rate:,.0f}/s)")
     for line in report.dropped:
         print(f"dropped from the graph: {line}")
@@ -209,6 +210,9 @@ def tell(report: Report, path: Path) -> None:
         print(f"damaged data: {fault.where}: {fault.what} ({fault.events} events lost)")
     for letter in report.ledger.dead_letters[:5]:
         print(f"failed: {letter.node} at event {letter.timestamp}: {letter.error}")
+    more = len(report.ledger.dead_letters) - 5
+    if more > 0:
+        print(f"failed: {more} more of these, see /ledger/dead_letters in the file")
     print(ledger_table(report.ledger))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from smalldata_stream.cli.numbers import run_number
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.simulate import DETECTORS, ON_REQUEST, Simulation, simulate
 
@@ -13,15 +14,42 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
     default = Simulation()
     parser.add_argument("directory", type=Path, help="where to write the run")
-    parser.add_argument("--events", type=int, default=default.events)
-    parser.add_argument("--seed", type=int, default=default.seed)
+    told = "(default: %(default)s)"
     parser.add_argument(
-        "--rate", type=float, default=default.rate_hz, help="events per second"
+        "--events",
+        type=int,
+        default=default.events,
+        metavar="N",
+        help=f"how many in all {told}",
     )
-    parser.add_argument("--exp", default=default.exp)
-    parser.add_argument("--run", type=int, default=default.run)
     parser.add_argument(
-        "--steps", type=int, default=default.steps, help="steps of the scan"
+        "--seed",
+        type=int,
+        default=default.seed,
+        metavar="N",
+        help=f"another one is another run {told}",
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=default.rate_hz,
+        metavar="HZ",
+        help="events per second (default: %(default)g)",
+    )
+    parser.add_argument("--exp", default=default.exp, help=f"experiment {told}")
+    parser.add_argument(
+        "--run",
+        type=run_number,
+        default=default.run,
+        metavar="N",
+        help=f"run number {told}",
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=default.steps,
+        metavar="N",
+        help=f"steps of the scan {told}",
     )
     parser.add_argument(
         "--detectors",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from smalldata_stream.cli.numbers import above_zero, run_number
 from smalldata_stream.cli.run_list import run_list
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.protocols import Source
@@ -27,7 +28,7 @@ def source_arguments(parser: argparse.ArgumentParser, *, several: bool = False) 
             "--run", type=run_list, metavar="N", help="run number, or several: 12-40,55"
         )
     else:
-        parser.add_argument("--run", type=int, metavar="N", help="run number")
+        parser.add_argument("--run", type=run_number, metavar="N", help="run number")
     parser.add_argument("--dir", type=Path, help="directory of the xtc2 files")
     parser.add_argument(
         "--reader",
@@ -38,7 +39,7 @@ def source_arguments(parser: argparse.ArgumentParser, *, several: bool = False) 
     parser.add_argument(
         "--live-files",
         nargs="?",
-        type=float,
+        type=above_zero,
         const=SILENCE_SECONDS,
         metavar="SECONDS",
         help="follow a run that is still being written, to its end; give up after so many "
@@ -52,7 +53,9 @@ def open_source(options: argparse.Namespace) -> Source:
     if options.files and any(x is not None for x in by_run):
         raise SmalldataError("give either --files, or --exp, --run and --dir")
     if not options.files and None in by_run:
-        raise SmalldataError("say which run: --exp, --run and --dir, or --files")
+        names = [n for n in ("exp", "run", "dir") if getattr(options, n) is None]
+        missing = f"; --{' and --'.join(names)} is missing" if len(names) < 3 else ""
+        raise SmalldataError(f"say which run: --exp, --run and --dir, or --files{missing}")
     growing = options.live_files is not None
     if growing and (options.files or options.reader == "psana"):
         raise SmalldataError(

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smalldata_stream.cli import run as run_command
+from smalldata_stream.cli.numbers import above_zero, at_least_one
+from smalldata_stream.cli.parser import Parser
 from smalldata_stream.cli.run_list import as_text, run_list
 from smalldata_stream.cli.submit_watch import Watch
-from smalldata_stream.errors import OutputError, RunNotFound, SmalldataError
+from smalldata_stream.errors import OutputError, RunNotFound, SmalldataError, because
 from smalldata_stream.loading import load_graph
 from smalldata_stream.slurm import Job, in_arrays, submit
 
@@ -43,11 +45,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="directory of scripts and log files (default: %(default)s)",
     )
     slurm = parser.add_argument_group("what SLURM is asked for")
-    slurm.add_argument("--nodes", type=at_least_one, default=1, metavar="N")
-    slurm.add_argument("--ntasks-per-node", type=at_least_one, default=1, metavar="N")
+    slurm.add_argument(
+        "--nodes",
+        type=at_least_one,
+        default=1,
+        metavar="N",
+        help="of each job (default: 1)",
+    )
+    slurm.add_argument(
+        "--ntasks-per-node",
+        type=at_least_one,
+        default=1,
+        metavar="N",
+        help="ranks on each node (default: 1)",
+    )
     slurm.add_argument("--account", help="as in lcls:xpptut26")
     slurm.add_argument("--partition", help="as in milano")
-    slurm.add_argument("--reservation")
+    slurm.add_argument("--reservation", help="name of a reservation")
     slurm.add_argument("--time", help="longest time of one job, as in 02:00:00")
     parser.add_argument(
         "--dry-run", action="store_true", help="show the script, submit nothing"
@@ -60,7 +74,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--every",
-        type=float,
+        type=above_zero,
         default=10.0,
         metavar="SECONDS",
         help="time between two looks of --watch (default: %(default)s)",
@@ -74,13 +88,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="everything behind it goes to 'smalldata-stream run', as in "
         "--with --reader psana",
     )
-
-
-def at_least_one(text: str) -> int:
-    """A whole number of nodes or tasks."""
-    if not re.fullmatch(r"[1-9]\d*", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number, 1 or more")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -102,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
 def check_run_options(options: argparse.Namespace) -> None:
     """End with a usage error here and now if ``run`` will not know its options."""
-    parser = argparse.ArgumentParser(prog="smalldata-stream submit ... --with")
+    parser = Parser(prog="smalldata-stream submit ... --with")
     run_command.arguments(parser)
     where = ["--exp", options.exp, "--run", "1", "--dir", str(options.dir)]
     parser.parse_args([options.graph, *where, *options.more])
@@ -181,7 +188,7 @@ def give(job: Job, options: argparse.Namespace) -> str:
         options.logs.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error}") from error
+        raise OutputError(f"{path}: cannot be written: {because(error)}") from error
     number = submit(path)
     print(f"job {number}: {options.exp} run {as_text(job.runs)}  ({path})", flush=True)
     return number

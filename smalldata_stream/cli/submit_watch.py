@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smalldata_stream.cli.run_list import as_text
-from smalldata_stream.errors import OutputError, SmalldataError
+from smalldata_stream.errors import OutputError, SmalldataError, because
 from smalldata_stream.slurm import SlurmError, queued
 
 BEGUN = "being submitted"
@@ -128,7 +128,7 @@ def alone(state: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a", encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error}") from error
+        raise OutputError(f"{path}: cannot be written: {because(error)}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

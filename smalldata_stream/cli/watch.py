@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from smalldata_stream.cli.numbers import above_zero
 from smalldata_stream.cli.tables import table
 from smalldata_stream.client import Client
 from smalldata_stream.errors import SourceError
@@ -26,14 +27,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "topics", nargs="*", metavar="TOPIC", help="show only these; * and ? may be used"
     )
-    parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS")
+    parser.add_argument(
+        "--interval",
+        type=above_zero,
+        default=1.0,
+        metavar="SECONDS",
+        help="between two looks (default: %(default)g)",
+    )
     parser.add_argument("--once", action="store_true", help="show it once, then stop")
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=above_zero,
         default=5.0,
         metavar="SECONDS",
-        help="give up after so long without a sign of the graph (5)",
+        help="give up after so long without a sign of the graph (default: %(default)g)",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smalldata_stream.errors import OutputError
+from smalldata_stream.errors import OutputError, because
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.message import Message, plot_messages
 from smalldata_stream.modes.report_file import from_file
@@ -65,7 +65,7 @@ def write_report(
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error}") from error
+        raise OutputError(f"{path}: cannot be written: {because(error)}") from error
     finally:
         partial.unlink(missing_ok=True)
 

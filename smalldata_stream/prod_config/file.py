@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smalldata_stream.errors import SmalldataError
+from smalldata_stream.errors import SmalldataError, because
 from smalldata_stream.prod_config.known import Unclear
 from smalldata_stream.prod_config.reader import Reader
 
@@ -54,10 +54,11 @@ def read_config(path: Path) -> Config:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise SmalldataError(f"{path}: cannot be read: {error}") from error
+        raise SmalldataError(f"{path}: cannot be read: {because(error)}") from error
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
-        raise SmalldataError(f"{path}:{line}: not Python: {error}") from error
+        what = getattr(error, "msg", error)
+        raise SmalldataError(f"{path}:{line}: not Python: {what}") from error
     config = Config()
     reader = Reader(config.values, config.functions)
     for statement in tree.body:

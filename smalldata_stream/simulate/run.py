@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.constants import write_constants
-from smalldata_stream.errors import OutputError
+from smalldata_stream.errors import OutputError, because
 from smalldata_stream.simulate.andor import Andor
 from smalldata_stream.simulate.detector import PERIOD, SimulatedDetector
 from smalldata_stream.simulate.diagnostics import DIAGNOSTICS, Diagnostic
@@ -81,7 +81,7 @@ def simulate(directory: Path | str, simulation: Simulation | None = None) -> Sim
         paths = writer.write()
         return writer.finish(paths)
     except OSError as error:
-        raise OutputError(f"{directory}: cannot be written: {error}") from error
+        raise OutputError(f"{directory}: cannot be written: {because(error)}") from error
 
 
 class _Writer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,10 @@ DETECTORS = (
 
 ON_REQUEST = ("hsd",)
 """Further detectors, for those who name them."""
+
+
+MOST_RUN = 9999
+"""The names of files have four digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,10 @@ class Simulation:
                 raise ValueError(
                     f"no detector {name!r} is simulated; " + did_you_mean(name, known)
                 )
+        if not re.fullmatch("[A-Za-z0-9]+", self.exp):
+            raise ValueError(f"exp={self.exp!r}: write letters and digits, as in xpptut26")
+        if not 0 <= self.run <= MOST_RUN:
+            raise ValueError(f"run={self.run}: write a number from 0 to {MOST_RUN}")
         if not 1 <= self.steps <= self.events:
             raise ValueError(
                 f"a run has at least one step and one event in each, not "

@@ -62,6 +62,11 @@ class FilesSource:
             raise RunNotFound("no file given")
         groups: dict[object, list[Path]] = {}
         for path in dict.fromkeys(files):
+            if path.is_dir():
+                raise RunNotFound(
+                    f"{path}: a directory; give the files in it, or experiment, run number "
+                    "and directory"
+                )
             if not path.is_file():
                 raise RunNotFound(f"{path}: no such file")
             match = NAME.fullmatch(path.name)

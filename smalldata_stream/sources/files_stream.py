@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.errors import CorruptData, RunNotFound, SourceError
+from smalldata_stream.errors import CorruptData, RunNotFound, SourceError, because
 from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import DGRAM_BYTES, Bytes, Service
 from smalldata_stream.xtc2.index import ROW, walk_headers
@@ -47,7 +47,7 @@ class MappedFile:
         except FileNotFoundError:
             raise RunNotFound(f"{self.path}: no such file") from None
         except OSError as error:
-            raise SourceError(f"{self.path}: cannot be read: {error}") from error
+            raise SourceError(f"{self.path}: cannot be read: {because(error)}") from error
         with file:
             size = file.seek(0, 2)
             if size <= len(self.buffer):

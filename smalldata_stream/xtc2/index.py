@@ -108,7 +108,8 @@ def _one(
     size = SIZE_OUTSIDE_EXTENT + extent
     service = env >> 24 & 15
     if contains & TYPE_MASK != TypeId.PARENT or service > Service.L1_ACCEPT:
-        return 0, nothing, "no datagram header", False
+        what = "no datagram header" + ("" if start else "; is it an xtc2 file?")
+        return 0, nothing, what, False
     if extent < XTC_BYTES:
         return 0, nothing, f"extent {extent} is smaller than a header", False
     if size > left:

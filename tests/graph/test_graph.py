@@ -105,7 +105,8 @@ def test_a_node_that_raises_leaves_a_gap_and_a_dead_letter() -> None:
     assert g.plan.failures == {"cam/picky": 1}
     (letter,) = g.plan.letters
     assert (letter.timestamp, letter.node) == (104, "cam/picky")
-    assert letter.error == "RuntimeError: bad pixel found"
+    line = picky.__code__.co_firstlineno + 2
+    assert letter.error == f"RuntimeError: bad pixel found ({__file__}:{line})"
     assert "in picky" in letter.traceback
 
 
