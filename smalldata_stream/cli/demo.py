@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from sinks.hdf5 import Hdf5Sink
@@ -13,6 +14,7 @@ from smalldata_stream.cli.numbers import above_zero, at_least_one
 from smalldata_stream.cli.progress import progress
 from smalldata_stream.cli.run import tell
 from smalldata_stream.cli.tables import outputs_table
+from smalldata_stream.errors import OutputError
 from smalldata_stream.loading import load_graph
 from smalldata_stream.modes.batch import Options, reduce_run
 from smalldata_stream.modes.calibration import find_constants
@@ -57,6 +59,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate, reduce, say what was written, draw; or play it live."""
+    missing = [name for name in ("bokeh", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise OutputError(
+            f"the demo draws pictures, and {' and '.join(missing)} is not installed; "
+            "install smalldata_stream with its extras demo and plots"
+        )
     directory: Path = options.directory
     simulation = Simulation(events=options.events, steps=min(STEPS, options.events))
     xtc, name = directory / "xtc", f"{simulation.exp}_Run{simulation.run:04d}"

@@ -263,6 +263,15 @@ def test_ctrl_c_while_a_command_is_imported(
     assert capsys.readouterr().err == "interrupted\n"
 
 
+def test_the_demo_says_at_once_what_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("smalldata_stream.cli.demo.find_spec", lambda name: None)
+    assert main(["demo", str(tmp_path / "here")]) == 1
+    assert "its extras demo and plots" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 FAILING = """
 def no_light(energy):
     raise ValueError("dark")

@@ -128,7 +128,7 @@ def test_options_of_run_are_checked_before_the_queue(
     with pytest.raises(SystemExit) as exit_:
         submit(data, "--run", "7", "--with", "--raeder", "psana")
     assert exit_.value.code == 2
-    assert "unrecognized arguments: --raeder psana" in capsys.readouterr().err
+    assert "no option --raeder; did you mean --reader?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "2.5", "many"])

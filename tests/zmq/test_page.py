@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sinks.zmq import ZmqPublisher
+from smalldata_stream.cli.live import DEFAULT_ADDRESS
 from smalldata_stream.message import Message
 from tests.zmq.publishing import wait_until
 
@@ -44,11 +45,9 @@ def publisher() -> Iterator[ZmqPublisher]:
 def test_the_examples_run(
     publisher: ZmqPublisher, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert publisher.rep_address is not None
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
-        code = block.replace("tcp://127.0.0.1:5555", publisher.address)
-        exec(code.replace("tcp://127.0.0.1:5556", publisher.rep_address), names)
+        exec(block.replace(DEFAULT_ADDRESS, publisher.address), names)
     assert names["energy"] == 3.5
     assert names["event"] == 2**63
     out = capsys.readouterr().out
