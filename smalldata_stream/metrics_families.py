@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from smalldata_stream import __version__
 from smalldata_stream.metrics_counts import Histogram, RunCounts, unix_seconds
+from smalldata_stream.protocols import Queue
 
 STAGES = ("read", "written", "filtered", "failed", "dropped")
 """Where the ledger has events: the first is the sum of the others."""
@@ -39,18 +40,11 @@ class Family(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a publisher has sent in all."""
+    """What a publisher has sent in all, and what could not be made or sent."""
 
     messages: int
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """How many wait in a queue now, and how many it has thrown away in all."""
-
-    depth: int
-    dropped: int
+    failed: int
 
 
 @dataclass(slots=True)
@@ -191,11 +185,13 @@ def _flow(state: State) -> Iterator[Family]:
         yield Family("histogram", name, text, (), state.latency)
     messages = {name: sent.messages for name, sent in state.sent.items()}
     nbytes = {name: sent.bytes for name, sent in state.sent.items()}
+    failed = {name: sent.failed for name, sent in state.sent.items()}
     depth = {name: queue.depth for name, queue in state.queues.items()}
     dropped = {name: queue.dropped for name, queue in state.queues.items()}
     for name, text, values in (
         ("published_messages_total", "Messages sent.", messages),
         ("published_bytes_total", "Bytes sent.", nbytes),
+        ("publish_failed_total", "Messages that could not be made or sent.", failed),
     ):
         full, label = f"smalldata_{name}", ("publisher",)
         yield Family("counter", full, text, label, one_label(values))

@@ -20,12 +20,11 @@ from smalldata_stream.metrics_families import (
     STAGES,
     Family,
     Mode,
-    Queue,
     Sent,
     State,
     families,
 )
-from smalldata_stream.protocols import Declaration
+from smalldata_stream.protocols import Declaration, Queue
 
 if TYPE_CHECKING:
     from smalldata_stream.plan import Plan
@@ -101,15 +100,24 @@ class SessionCounts:
                 self._unpublished.append(timestamps.copy())
                 self._expire(now)
 
-    def published(self, publisher: str, *, messages: int, nbytes: int) -> None:
+    def lost(self, ledger: Ledger) -> None:
+        """What the source has lost so far: ``ledger`` is the whole one of now."""
+        with self._lock:
+            self._take(ledger)
+
+    def published(
+        self, publisher: str, *, messages: int, nbytes: int, failed: int = 0
+    ) -> None:
         """The results of all batches so far went out, just now.
 
-        ``messages`` and ``nbytes`` are what the publisher has sent in all, as it counts.
+        The numbers are what the publisher has sent, and failed to send, in all, as it
+        counts.
         """
         with self._lock:
             self._state.sent[publisher] = Sent(
                 self._rise(publisher, "messages", messages),
                 self._rise(publisher, "bytes", nbytes),
+                self._rise(publisher, "failed", failed),
             )
             now = self._clock()
             while self._unpublished:
@@ -145,10 +153,20 @@ class SessionCounts:
             if stage in STAGES:
                 key = (stage, self._reasons[stage](reason))
                 counts.events[key] = counts.events.get(key, 0) + n
+        self._keep_lost(counts.events)
         for path, n in (self._plan.failures if self._plan is not None else {}).items():
             name = self._node_names(path)
             counts.errors[name] = counts.errors.get(name, 0) + n
         self._current, self._state.missing = counts, ledger.missing
+
+    def _keep_lost(self, events: dict[tuple[str, str], int]) -> None:
+        """What was lost stays so: not every ledger says it, and an estimate may shrink."""
+        told = sum(n for (stage, _), n in events.items() if stage == "dropped")
+        for key, n in self._current.events.items():
+            if key[0] == "dropped":
+                events[key] = max(n, events.get(key, 0))
+        kept = sum(n for (stage, _), n in events.items() if stage == "dropped")
+        events["read", ""] += kept - told
 
     def _rise(self, name: str, what: str, value: int) -> int:
         return self._rising.setdefault((name, what), Rising()).read(value)

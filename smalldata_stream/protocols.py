@@ -68,6 +68,23 @@ class Askable(Protocol):
         """From the next batch on, read these signals instead."""
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many wait in a queue now, and how many it has thrown away in all."""
+
+    depth: int
+    dropped: int
+
+
+@runtime_checkable
+class Queued(Protocol):
+    """A run whose events wait for the reader, as live ones do."""
+
+    @property
+    def queue(self) -> Queue:
+        """The events that wait now, and those that were given up while they did."""
+
+
 class Damage(Protocol):
     """Damage met while reading, of which that met by several readers can be added up."""
 

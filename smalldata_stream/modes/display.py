@@ -23,10 +23,11 @@ SHOWN_LETTERS = 20
 
 
 class Counts(Protocol):
-    """What a publisher has sent so far."""
+    """What a publisher has sent so far, and what could not be made or sent."""
 
     sent: int
     bytes: int
+    failed: int
 
 
 class Publisher(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from smalldata_stream.batch import Batch, BatchLimits, Signal
@@ -22,7 +22,7 @@ from smalldata_stream.modes.nowhere import Nowhere
 from smalldata_stream.modes.resets import Resets
 from smalldata_stream.modes.session import Report, Session
 from smalldata_stream.modes.shield import Shield
-from smalldata_stream.protocols import Askable, Run, Sink, Source
+from smalldata_stream.protocols import Askable, Fault, Queued, Run, Sink, Source
 from smalldata_stream.run import RunInfo
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ BATCH_SECONDS = 0.03
 
 NO_GRAPH = "the graph does not build"
 """Why events failed that came while there was no graph for the run."""
+
+
+READER = "reader"
+"""The queue of the events that wait to be reduced, in the metrics."""
 
 
 def nowhere(run: RunInfo) -> Sink:
@@ -109,7 +113,9 @@ def count_published(options: LiveOptions) -> None:
     if options.metrics is not None:
         for publisher in options.publishers:
             counts, name = publisher.counts, type(publisher).__name__
-            options.metrics.published(name, messages=counts.sent, nbytes=counts.bytes)
+            options.metrics.published(
+                name, messages=counts.sent, nbytes=counts.bytes, failed=counts.failed
+            )
 
 
 class _LiveRun:
@@ -127,6 +133,7 @@ class _LiveRun:
         self._info = run.info
         self._unreduced = 0
         self._signals: tuple[Signal, ...] = ()
+        self._told: dict[tuple[str, str], int] = {}
 
     def reduce(self) -> Iterator[Report]:
         """Take batch after batch, and another graph when there is one."""
@@ -164,16 +171,35 @@ class _LiveRun:
         """End the graph there is."""
         if self._session is not None:
             with self._options.guard:
-                report = self._session.end(self._run.faults)
+                report = self._session.end(self._lost())
+            self._count_queue()
+            self._told = {(one.where, one.what): one.events for one in self._run.faults}
             self._session = None
             yield report
 
     def _show(self, batch: Batch) -> None:
         assert self._session is not None
         with self._options.guard:
-            ledger = self._session.ledger_with(self._run.faults)
+            ledger = self._session.ledger_with(self._lost())
         self._display.show(self._session, batch, ledger)
         count_published(self._options)
+        if self._options.metrics is not None:
+            self._options.metrics.lost(ledger)
+        self._count_queue()
+
+    def _count_queue(self) -> None:
+        """Tell the metrics what waits for the graph."""
+        if self._options.metrics is not None and isinstance(self._run, Queued):
+            queue = self._run.queue
+            self._options.metrics.queue(READER, depth=queue.depth, dropped=queue.dropped)
+
+    def _lost(self) -> list[Fault]:
+        """What was lost since the graph before this one ended: that has told the rest."""
+        told = self._told
+        return [
+            replace(one, events=max(0, one.events - told.get((one.where, one.what), 0)))
+            for one in self._run.faults
+        ]
 
     def _knows_more(self) -> bool:
         """Whether a graph that did not build may do so by what the run has shown since."""

@@ -261,7 +261,9 @@ class Outbox:
                 self._waiting = False
             if which == NEWEST:
                 self._give_up_stale()
-            parcel = Parcel(tuple(self._some()), self._dropped, self._broken)
+            parts = tuple(self._some())
+            waiting = sum(part.count for part in self._parts if isinstance(part, Events))
+            parcel = Parcel(parts, self._dropped, self._broken, waiting)
             self._dropped = self._broken = 0
         return parcel
 

@@ -62,6 +62,11 @@ class Arrived:
     buffer: Bytes
     rows: NDArray[Any]
 
+    @property
+    def count(self) -> int:
+        """Number of the events."""
+        return len(self.rows)
+
 
 Arrival: TypeAlias = Arrived | Gone | Transition
 
@@ -91,7 +96,7 @@ class Head:
     @property
     def count(self) -> int:
         """Number of the events."""
-        return sum(len(part.rows) for part in self.events)
+        return sum(part.count for part in self.events)
 
     @property
     def nbytes(self) -> int:
@@ -120,6 +125,14 @@ class Feed:
         self._configure: list[bytes] = []
         self._fresh = False
         self._catching_up: Patience | None = None
+        self._left = 0
+
+    @property
+    def waiting(self) -> int:
+        """Events that have come and were not asked for yet, when last a parcel came."""
+        parts = [*self._parts, *self._back]
+        fetched = sum(one.count for one in parts if isinstance(one, Events | Arrived))
+        return self._left + fetched
 
     def wait_for_reader(self) -> None:
         """Give up nothing for its age until the reader has caught up with what waits.
@@ -162,6 +175,7 @@ class Feed:
                 self._catching_up = None
             self.counts[DROPPED] += parcel.dropped
             self.counts[BROKEN] += parcel.broken
+            self._left = parcel.waiting
             self._parts.extend(parcel.parts)
         return arrival
 

@@ -86,12 +86,14 @@ Part: TypeAlias = Opened | Looking | Connected | Gone | Transition | Events | Fu
 class Parcel:
     """Parts in their order; events lost since the last parcel.
 
-    ``dropped`` had to make room for newer ones, ``broken`` made no sense.
+    ``dropped`` had to make room for newer ones, ``broken`` made no sense; ``waiting`` is
+    how many events are left for the next parcels.
     """
 
     parts: Sequence[Part]
     dropped: int = 0
     broken: int = 0
+    waiting: int = 0
 
 
 def divide(memory: int, buffer_bytes: int) -> Opened:

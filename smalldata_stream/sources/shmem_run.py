@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.errors import SourceError
-from smalldata_stream.protocols import Fault
+from smalldata_stream.protocols import Fault, Queue
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.files_describe import describe_run
 from smalldata_stream.sources.files_events import EventTable
@@ -21,7 +21,14 @@ from smalldata_stream.sources.files_reader import RunReader, check_signals
 from smalldata_stream.sources.files_runs import StreamRun
 from smalldata_stream.sources.files_stream import MappedFile, Stream
 from smalldata_stream.sources.shmem_feed import Arrived, Feed, Head
-from smalldata_stream.sources.shmem_losses import EARLY, LATE, TWICE, Losses, nanoseconds
+from smalldata_stream.sources.shmem_losses import (
+    DROPPED,
+    EARLY,
+    LATE,
+    TWICE,
+    Losses,
+    nanoseconds,
+)
 from smalldata_stream.sources.shmem_messages import MOST_SLABS, Gone, Transition
 from smalldata_stream.xtc2.describe import Description, completed, unknown
 from smalldata_stream.xtc2.faults import FaultLog
@@ -153,6 +160,12 @@ class ShmemRun:
     def faults(self) -> Sequence[Fault]:
         """What was lost so far, and damage met; counts grow while the run goes on."""
         return [*self.losses.faults(), *self._log.faults()]
+
+    @property
+    def queue(self) -> Queue:
+        """The events that wait to be given, and those that were given up while they did."""
+        waiting = self.feed.waiting + sum(len(rows) for rows in self._rows)
+        return Queue(waiting, self.losses.counts[DROPPED])
 
     @property
     def ended(self) -> bool:

@@ -215,6 +215,30 @@ def test_queues_are_gauges_and_their_drops_counters() -> None:
     assert value(samples, "queue_dropped_total", queue="writer") == 6
 
 
+def test_what_the_source_has_lost_is_counted_while_the_run_goes_on() -> None:
+    metrics = Metrics("live")
+    bare_run(metrics)
+    metrics.batch(EMPTY, Ledger(read=7, written=7))
+    metrics.lost(Ledger(read=12, written=7, dropped=Counter({"given up": 5})))
+    # What the session keeps itself does not say it, and an estimate may shrink.
+    metrics.batch(EMPTY, Ledger(read=9, written=9))
+    metrics.lost(Ledger(read=13, written=9, dropped=Counter({"given up": 4})))
+    samples = scrape(metrics)
+    lost = value(samples, "events_lost_total", stage="dropped", reason="given up")
+    assert lost == value(samples, "events_total", stage="dropped") == 5
+    assert value(samples, "events_total", stage="written") == 9
+    assert value(samples, "events_total", stage="read") == 14
+    assert value(samples, "ledger_missing_events") == 0
+
+
+def test_what_is_lost_in_one_run_is_not_in_the_next() -> None:
+    metrics = Metrics("live")
+    for _ in range(2):
+        bare_run(metrics)
+        metrics.lost(Ledger(read=5, dropped=Counter({"given up": 5})))
+    assert value(scrape(metrics), "events_total", stage="dropped") == 10
+
+
 def test_reasons_beyond_the_limit_are_other_and_none_is_lost() -> None:
     metrics = Metrics("batch")
     for first in (0, 20):

@@ -30,7 +30,7 @@ from smalldata_stream.modes.live import NO_GRAPH, LiveOptions, run_live
 from smalldata_stream.modes.resets import Resets
 from smalldata_stream.modes.session import Report
 from smalldata_stream.modes.shield import Shield
-from smalldata_stream.protocols import Fault, Run, Source
+from smalldata_stream.protocols import Fault, Queue, Run, Source
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.simulated import Lost, Missing, Script, SimulatedSource
 from tests.test_real_files import assert_same_tree
@@ -57,10 +57,14 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Editing:
-    """A scripted source at whose batches something happens; signals may be asked for."""
+    """A scripted source at whose batches something happens; signals may be asked for.
+
+    ``lost`` is what was lost by so many batches.
+    """
 
     def __init__(self, script: Script, at: Mapping[int, Callable[[], object]]):
         self.script, self.at = script, at
+        self.lost: dict[int, list[Fault]] = {}
 
     def runs(self) -> Iterator[Run]:
         for run in SimulatedSource(self.script).runs():
@@ -71,10 +75,12 @@ class EditingRun:
     def __init__(self, run: Run, source: Editing):
         self.run, self.source = run, source
         self.info, self.signals = run.info, tuple[Signal, ...]()
+        self.queue = Queue(depth=3, dropped=2)
+        self.lost: list[Fault] = []
 
     @property
     def faults(self) -> Sequence[Fault]:
-        return self.run.faults
+        return [*self.run.faults, *self.lost]
 
     def ask(self, signals: Collection[Signal]) -> None:
         self.signals = tuple(signals)
@@ -86,6 +92,7 @@ class EditingRun:
             columns = {s: batch.columns[s] for s in self.signals}
             names = {s.detector for s in self.signals}
             status = {name: batch.status[name] for name in names}
+            self.lost = self.source.lost.get(number, self.lost)
             if number in self.source.at:
                 self.source.at[number]()
             yield Batch(batch.timestamps, batch.steps, columns, status)
@@ -149,6 +156,35 @@ def test_an_edited_graph_takes_over_at_a_batch(graph: Path) -> None:
     assert "diode/trace" not in sinks[0]
     assert np.asarray(sinks[1]["diode/trace"].values).shape == (20, 50)
     assert all(sink.complete for sink in sinks)
+
+
+def losing(events: int) -> list[Fault]:
+    return [Fault("here", "no bytes", events)]
+
+
+def test_what_was_lost_is_told_by_the_graph_of_its_time(graph: Path) -> None:
+    source = Editing(Script(), {3: lambda: graph.write_text(OTHER)})
+    source.lost = {2: losing(1), 6: losing(4)}
+    reports = live(graph, source)
+    assert [report.ledger.dropped["no bytes"] for report in reports] == [1, 3]
+    assert all(report.ledger.closes for report in reports)
+
+
+def test_what_waits_and_what_is_lost_is_in_the_metrics_while_the_run_goes_on(
+    graph: Path,
+) -> None:
+    metrics, seen = Metrics("live"), dict[str, object]()
+
+    def look() -> None:
+        seen.update((family.name, family.rows) for family in metrics.families())
+
+    source = Editing(Script(), {7: look})
+    source.lost = {2: losing(1)}
+    with ZmqPublisher() as publisher:
+        live(graph, source, publishers=[publisher], metrics=metrics)
+    assert seen["smalldata_events_lost_total"] == [(("dropped", "no bytes"), 1)]
+    assert seen["smalldata_queue_depth"] == [(("reader",), 3)]
+    assert seen["smalldata_queue_dropped_total"] == [(("reader",), 2)]
 
 
 def test_a_graph_that_does_not_build_leaves_the_old_one_running(
