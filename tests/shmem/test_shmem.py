@@ -15,10 +15,10 @@ import pytest
 from smalldata_stream.batch import BatchLimits, Frames, Signal, Status
 from smalldata_stream.play import Play, build, passes
 from smalldata_stream.play_order import EPOCH, stamped
-from smalldata_stream.protocols import Run
+from smalldata_stream.protocols import Queue, Run
 from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.sources.files import FilesSource
-from smalldata_stream.sources.shmem import ShmemSource
+from smalldata_stream.sources.shmem import ShmemRun, ShmemSource
 from smalldata_stream.sources.shmem_losses import DROPPED, NOT_SENT
 from tests.shmem.playing import (
     CAM,
@@ -44,7 +44,7 @@ TIMESTAMP = Signal("", "", "timestamp")
 PULSE_ID = Signal("timing", "raw", "pulseId")
 
 
-def first_run(tag: str, **options: Any) -> Iterator[Run]:
+def first_run(tag: str, **options: Any) -> Iterator[ShmemRun]:
     """The first run of the server with this tag, and its iterator's end."""
     with closing(ShmemSource(tag, **{"timeout": SECONDS, **options}).runs()) as runs:
         yield next(runs)
@@ -247,7 +247,7 @@ def test_a_slow_reader_gets_the_newest_and_is_told(tmp_path: Path) -> None:
 
 
 def test_events_wait_while_the_reader_makes_itself_ready(tmp_path: Path) -> None:
-    tag, counts = new_tag(), list[int]()
+    tag, counts, depths = new_tag(), list[int](), list[int]()
     path = write_run(tmp_path / "a.xtc2", 100)
     with Playing(path, tag=tag, rate_hz=200) as playing:
         # Slabs of a few events, all of which have waited too long when they are asked for.
@@ -256,9 +256,12 @@ def test_events_wait_while_the_reader_makes_itself_ready(tmp_path: Path) -> None
                 if not counts:
                     playing.join()  # as if kernels were compiled for the first batch
                 counts += map(int, batch.columns[COUNT].values)
+                depths.append(run.queue.depth)
+            assert run.queue == Queue(depth=0, dropped=0)
             told = {fault.what for fault in run.faults}
     assert DROPPED not in told
     assert len(counts) > 1
+    assert max(depths) > 0
 
 
 def test_frames_are_kept_as_long_as_they_are_used(tmp_path: Path) -> None:
