@@ -3,7 +3,8 @@
 A first pass over the frame, in vector instructions, writes one byte for each pixel: above
 which threshold it is. Only from a pixel above the high one a droplet is grown, neighbour
 by neighbour, in that map, so that the rest of the cost is linear in the pixels of the
-droplets.
+droplets. The first pass is a band of lines ahead of the second: of a frame of any size,
+what is looked at is still in the cache.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ AROUND = ((-1, 0), (0, -1), (0, 1), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
 SEED, BOTH = 2, np.uint64(0x0202020202020202)
 """In the map: 0 is below, 1 above the low threshold, 2 above the high one, too."""
+
+BAND = 1 << 16
+"""Pixels of the lines that are classified together, at least."""
 
 
 # `else` stands where it need not, because numba then leaves out the other branch.
@@ -52,6 +56,41 @@ def _classify(
         out[c] = np.uint8(above + np.uint8((v >= _at(high, highs, c)) & ok))
 
 
+@compiled
+def _classify_lines(
+    frame: Array,
+    rows: int,
+    good: Any,
+    high: Any,
+    low: Any,
+    highs: Any,
+    lows: Any,
+    top: Any,
+    first: int,
+    last: int,
+    level: NDArray[np.uint8],
+) -> None:
+    columns = frame.shape[1]
+    for r in range(first, last):
+        at = (r + r // rows + 1) * (columns + 1) + 1
+        _classify(
+            frame[r],
+            row_of(good, r),
+            high,
+            low,
+            row_of(highs, r),
+            row_of(lows, r),
+            top,
+            level[at : at + columns],
+        )
+
+
+@compiled
+def _first_word(line: int, rows: int, stride: int) -> int:
+    """The first word of the map with a pixel of ``line``."""
+    return ((line + line // rows + 1) * stride + 1) // 8
+
+
 def map_size(lines: int, rows: int, columns: int) -> int:
     """Bytes of the map: an empty line around every tile, an empty column between lines."""
     size = (lines + lines // rows + 1) * (columns + 1) + 1
@@ -72,6 +111,7 @@ def droplets(
     level: NDArray[np.uint8],
     line: NDArray[np.int32],
     pixel: NDArray[np.int32],
+    value: Array,
     adu: NDArray[np.float64],
     row: NDArray[np.float64],
     column: NDArray[np.float64],
@@ -107,6 +147,8 @@ def droplets(
         Room for the line of each pixel that is found.
     pixel
         Out, the numbers of the pixels in the flattened frame, droplet by droplet.
+    value
+        Out, the pixels themselves, dtype of the frame.
     adu, row, column, npix, tile
         Out: sum of the droplet, centre of mass in its tile, number of pixels, and tile.
         All these have room for as many as there are pixels.
@@ -119,12 +161,12 @@ def droplets(
     >>> frame = np.array([[0, 9, 4, 0, 0], [0, 0, 3, 0, 7]], np.float32)
     >>> adu, row, column = np.empty((3, frame.size))
     >>> line, pixel, npix, tile = np.empty((4, frame.size), np.int32)
-    >>> level = np.zeros(map_size(2, 2, 5), np.uint8)
+    >>> value, level = np.empty(frame.size, "f4"), np.zeros(map_size(2, 2, 5), np.uint8)
     >>> droplets(frame, 2, None, np.float32(5), np.float32(3), None, None, np.float32(1e9),
-    ...          4, level, line, pixel, adu, row, column, npix, tile)
+    ...          4, level, line, pixel, value, adu, row, column, npix, tile)
     (2, 3)
-    >>> adu[:2].tolist(), npix[:2].tolist(), pixel[:3].tolist()
-    ([13.0, 7.0], [2, 1], [1, 2, 9])
+    >>> adu[:2].tolist(), npix[:2].tolist(), pixel[:3].tolist(), value[:3].tolist()
+    ([13.0, 7.0], [2, 1], [1, 2, 9], [9.0, 4.0, 7.0])
     """
     lines, columns = frame.shape
     stride = columns + 1
@@ -133,22 +175,20 @@ def droplets(
         step_line[k] = AROUND[k][0]
         step_map[k] = AROUND[k][0] * stride + AROUND[k][1]
         step_pixel[k] = AROUND[k][0] * columns + AROUND[k][1]
-    for r in range(lines):
-        at = (r + r // rows + 1) * stride + 1
-        _classify(
-            frame[r],
-            row_of(good, r),
-            high,
-            low,
-            row_of(highs, r),
-            row_of(lows, r),
-            top,
-            level[at : at + columns],
-        )
+    band = BAND // columns + 2
+    # Lines that are in the map, and the first word that may have parts of others.
+    known, next_word = 0, 0
     values = frame.reshape(-1)
     words = level.view(np.uint64)
     found, filled = 0, 0
     for word in range(words.size):
+        while word >= next_word:
+            more = min(known + band, lines)
+            _classify_lines(
+                frame, rows, good, high, low, highs, lows, top, known, more, level
+            )
+            known = more
+            next_word = _first_word(known, rows, stride) if known < lines else words.size
         if not words[word] & BOTH:
             continue
         for first in range(8 * word, 8 * word + 8):
@@ -167,7 +207,17 @@ def droplets(
             while head < filled:
                 p, r = int(pixel[head]), int(line[head])
                 head += 1
+                if r + 2 >= known and known < lines:
+                    # Neighbours, and theirs, have to be in the map.
+                    more = min(known + band, lines)
+                    _classify_lines(
+                        frame, rows, good, high, low, highs, lows, top, known, more, level
+                    )
+                    known = more
+                    next_word = _first_word(known, rows, stride)
+                    next_word = next_word if known < lines else words.size
                 v = values[p]
+                value[head - 1] = v
                 c = p - r * columns
                 x = np.float64(v)
                 total += x

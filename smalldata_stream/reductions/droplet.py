@@ -219,6 +219,7 @@ def _compute(
     level = np.zeros(map_size(finder.shape[0], finder.rows, finder.shape[1]), np.uint8)
     line, pixel, npix, tile = (np.empty(size, np.int32) for _ in range(4))
     adu, row, column = (np.empty(size) for _ in range(3))
+    value: Array = np.empty(size, values.dtype)
     for _, frames in pixels.stacks(values, finder.shape):
         for frame in frames:
             f = finder
@@ -235,6 +236,7 @@ def _compute(
                 level,
                 line,
                 pixel,
+                value,
                 adu,
                 row,
                 column,
@@ -248,13 +250,16 @@ def _compute(
                 npix[:n],
                 tile[:n],
                 pixel[:m],
+                value[:m],
             )
             keep = (adu[:n] >= f.least) & (adu[:n] <= f.most)
             if not keep.all():
                 of_pixel = np.repeat(keep, npix[:n])
-                lists = (*(one[keep] for one in lists[:-1]), pixel[:m][of_pixel])
-            parts.append([*lists, frame.reshape(-1)[lists[-1]]])
-            parts[-1] = [a.astype(d) for a, (d, _) in zip(parts[-1], kinds, strict=True)]
+                lists = (
+                    *(one[keep] for one in lists[:-2]),
+                    *(one[of_pixel] for one in lists[-2:]),
+                )
+            parts.append([a.astype(d) for a, (d, _) in zip(lists, kinds, strict=True)])
             every.append(n)
             kept.append(len(lists[0]))
     ragged = {

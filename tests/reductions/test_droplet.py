@@ -150,6 +150,17 @@ def test_large_frames(occupancy: float, connectivity: int, structure: Array) -> 
     check_same(droplets_of(results, 0), want)
 
 
+def test_a_droplet_across_the_whole_of_a_large_frame() -> None:
+    frame = photons((2, 180, 1100), 0.002)
+    # A line from the first row to the last and back, many bands of rows long.
+    for tile in frame:
+        tile[:, 7] = tile[-1, 7:500] = tile[5:, 500] = 30
+    results = found_in(frame, threshold_adu=25, threshold_low_adu=10)
+    want = by_scipy(frame, np.ones(frame.shape, bool), 25, 10)
+    assert max(results["npix"][0]) > 800
+    check_same(droplets_of(results, 0), want)
+
+
 pixel = st.one_of(
     st.integers(0, 9).map(float), st.sampled_from([np.nan, np.inf, -np.inf, -3.0, 50.0])
 )
