@@ -11,6 +11,27 @@ from smalldata_stream.kernels.compiled import compiled
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+Lanes = tuple[Floats, Floats, Floats, Floats]
+
+STEP = 1024
+"""Pixels between which a span may begin or end: a multiple of the four added at once.
+
+Many short spans would cost more than the pixels that they leave out.
+"""
+
+
+def spans_of(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Stretches of pixels in which some are in a bin: ``(n, 2)``, first and after the last.
+
+    >>> spans_of(np.arange(3000) > 2100).tolist()
+    [[2048, 3000]]
+    """
+    padded = np.zeros(-(-inside.size // STEP) * STEP, bool)
+    padded[: inside.size] = inside
+    some = padded.reshape(-1, STEP).any(axis=1)
+    ends = np.flatnonzero(np.diff(np.concatenate([[False], some, [False]]).astype(int)))
+    spans: NDArray[np.int64] = STEP * ends.reshape(-1, 2).astype(np.int64)
+    return spans.clip(0, inside.size)
 
 
 # `else` stands where it need not, because numba then leaves out the other branch.
@@ -28,15 +49,41 @@ def _value(frame: Any, p: Any, dark: Any, factor: Any, low: Any, high: Any) -> A
         return v if (v >= low) & (v <= high) else v * 0.0
 
 
+# Unsigned indices: a signed one may be negative, and would be looked at for that.
+@compiled
+def _add(
+    first: int,
+    last: int,
+    frame: Array,
+    bins: Any,
+    dark: Any,
+    factor: Any,
+    low: Any,
+    high: Any,
+    sums: Lanes,
+) -> None:
+    a, b, c, d = sums
+    for q in range(first // 4, last // 4):
+        p = np.uint64(4) * np.uint64(q)
+        p1, p2, p3 = p + np.uint64(1), p + np.uint64(2), p + np.uint64(3)
+        a[bins[p]] += _value(frame, p, dark, factor, low, high)
+        b[bins[p1]] += _value(frame, p1, dark, factor, low, high)
+        c[bins[p2]] += _value(frame, p2, dark, factor, low, high)
+        d[bins[p3]] += _value(frame, p3, dark, factor, low, high)
+    for r in range(last // 4 * 4, last):
+        a[bins[r]] += _value(frame, r, dark, factor, low, high)
+
+
 @compiled
 def add(
     frame: Array,
+    spans: NDArray[np.int64],
     bins: NDArray[np.unsignedinteger[Any]],
     dark: Any,
     factor: Any,
     low: float | None,
     high: float | None,
-    sums: tuple[Floats, Floats, Floats, Floats],
+    sums: Lanes,
 ) -> None:
     """Add each pixel to the sum of its bin.
 
@@ -44,6 +91,8 @@ def add(
     ----------
     frame
         ``(pixels,)``, numbers.
+    spans
+        ``(n, 2)``, see `spans_of`: other pixels are not looked at.
     bins
         ``(pixels,)``, the bin of each; one bin more than there are is for pixels in none.
     dark, factor
@@ -55,21 +104,98 @@ def add(
         in the same bin, and would wait for each other with only one. May be the same four
         times. A bin is not finite where one of its pixels is not.
 
-    >>> sums = np.zeros(3)
-    >>> add(np.array([1.0, 2, 4, 8, 16]), np.array([0, 1, 0, 2, 1], np.uint16), None, None,
-    ...     None, None, (sums, sums, sums, sums))
+    >>> sums, all_of_it = np.zeros(3), np.array([[0, 5]])
+    >>> add(np.array([1.0, 2, 4, 8, 16]), all_of_it, np.array([0, 1, 0, 2, 1], np.uint16),
+    ...     None, None, None, None, (sums, sums, sums, sums))
     >>> sums.tolist()
     [5.0, 18.0, 8.0]
     """
-    a, b, c, d = sums
-    whole = frame.size // 4 * 4
-    for p in range(0, whole, 4):
-        a[bins[p]] += _value(frame, p, dark, factor, low, high)
-        b[bins[p + 1]] += _value(frame, p + 1, dark, factor, low, high)
-        c[bins[p + 2]] += _value(frame, p + 2, dark, factor, low, high)
-        d[bins[p + 3]] += _value(frame, p + 3, dark, factor, low, high)
-    for p in range(whole, frame.size):
-        a[bins[p]] += _value(frame, p, dark, factor, low, high)
+    for k in range(len(spans)):
+        first, last = spans[k, 0], spans[k, 1]
+        _add(first, last, frame, bins, dark, factor, low, high, sums)
+
+
+@compiled
+def total(sums: Floats, out: Floats) -> bool:
+    """Put the sums of ``sums``, ``(n, bins + 1)``, into ``out``, ``(bins,)``.
+
+    Returns whether all of it is finite.
+
+    >>> sums, out = np.array([[1.0, 2.0, 9.0], [3.0, 4.0, np.nan]]), np.empty(2)
+    >>> total(sums, out), out.tolist()
+    (True, [4.0, 6.0])
+    """
+    finite = True
+    for k in range(out.size):
+        s = sums[0, k]
+        for n in range(1, len(sums)):
+            s += sums[n, k]
+        finite &= s - s == 0
+        out[k] = s
+    return finite
+
+
+@compiled
+def _add_spread(of: Floats, n: float, v: float) -> None:
+    of[0] += v
+    of[1] += v * v
+    of[2] += n * v
+
+
+@compiled
+def _add_spreads(
+    first: int,
+    last: int,
+    frame: Array,
+    bins: Any,
+    norm: Floats,
+    dark: Any,
+    factor: Any,
+    low: Any,
+    high: Any,
+    sums: Floats,
+) -> None:
+    for q in range(first // 4, last // 4):
+        for j in range(4):
+            p = np.uint64(4) * np.uint64(q) + np.uint64(j)
+            v = _value(frame, p, dark, factor, low, high)
+            _add_spread(sums[bins[p], j], norm[p], v)
+    for r in range(last // 4 * 4, last):
+        v = _value(frame, r, dark, factor, low, high)
+        _add_spread(sums[bins[r], 0], norm[r], v)
+
+
+@compiled
+def add_spread(
+    frame: Array,
+    spans: NDArray[np.int64],
+    bins: NDArray[np.unsignedinteger[Any]],
+    norm: Floats,
+    dark: Any,
+    factor: Any,
+    low: float | None,
+    high: float | None,
+    sums: Floats,
+    out: Floats,
+) -> bool:
+    """All that the spread of the pixels of a bin needs; whether all of it is finite.
+
+    ``norm`` is ``(pixels,)``: what a pixel shows of an intensity of 1. ``out``, ``(3,
+    bins)``, gets for each bin the sums of v, v2 and n v, of value v and norm n. ``sums`` is
+    room, ``(bins + 1, 4, 4)``. The rest as in `add`.
+    """
+    sums[:] = 0.0
+    for k in range(len(spans)):
+        first, last = spans[k, 0], spans[k, 1]
+        _add_spreads(first, last, frame, bins, norm, dark, factor, low, high, sums)
+    finite = True
+    for b in range(out.shape[1]):
+        of = sums[b]
+        for k in range(3):
+            s = of[0, k] + of[1, k] + of[2, k] + of[3, k]
+            finite &= s - s == 0
+            out[k, b] = s
+    return finite
 
 
 @compiled
@@ -82,7 +208,7 @@ def add_parts(
     factor: Any,
     low: float | None,
     high: float | None,
-    sums: tuple[Floats, Floats, Floats, Floats],
+    sums: Lanes,
 ) -> None:
     """Add parts of pixels to the sums of their bins.
 

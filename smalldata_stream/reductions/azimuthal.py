@@ -177,22 +177,24 @@ class _Integrator(NamedTuple):
     low: float | None
     high: float | None
 
-    def sums(self, frame: Array) -> Floats:
-        """The sum of each bin; not finite where a pixel is not."""
-        size = self.map.size + 1
-        # Where memory for four does not stay in the cache, one is faster.
-        lanes = 4 if size <= 8192 else 1
-        of = np.zeros((lanes, size))
-        four = (of[0], of[1 % lanes], of[2 % lanes], of[3 % lanes])
+    def sums(self, frame: Array, room: Floats, out: Floats) -> bool:
+        """The sum of each bin into ``out``; whether all pixels in bins are finite."""
+        room[:] = 0.0
+        lanes = (room[0], room[1 % len(room)], room[2 % len(room)], room[3 % len(room)])
         m, limits = self.map, (self.low, self.high)
         if m.splitting == 1:
-            kernels.add(frame, m.bins, self.dark, self.factor, *limits, four)
+            kernels.add(frame, m.spans, m.bins, self.dark, self.factor, *limits, lanes)
         else:
             parts = (m.pixel, m.bins, m.weight)
-            kernels.add_parts(frame, *parts, self.dark, self.factor, *limits, four)
-        with np.errstate(invalid="ignore"):
-            total: Floats = of.sum(axis=0)
-        return total[:-1]
+            kernels.add_parts(frame, *parts, self.dark, self.factor, *limits, lanes)
+        return kernels.total(room, out)
+
+    def spread(self, frame: Array, room: Floats, out: Floats) -> bool:
+        """Sums of v, v2 and n v of each bin; whether all pixels in bins are finite."""
+        m = self.map
+        limits = (self.low, self.high)
+        fixed = (m.spans, m.bins, m.norm, self.dark, self.factor)
+        return kernels.add_spread(frame, *fixed, *limits, room, out)
 
     def totals(self, frame: Array) -> Floats:
         """All totals over the finite pixels, ``(6, bins)``."""
@@ -220,39 +222,45 @@ def _compute(
     integrator: _Integrator, outputs: tuple[str, ...], values: Values
 ) -> Mapping[str, Values]:
     made = integrator.map
-    shape = (len(values), made.phi_bins, made.q_bins)
-    results = {field: np.empty((len(values), made.size)) for field in outputs}
-    flat = (math.prod(made.shape),)
-    for which, frames in pixels.stacks(values, flat):
+    n, spread = len(values), "sem" in outputs
+    # Sums of v, count, n and, for the spread, v2, n v and n2: see the kernels.
+    sums = np.empty((n, made.size))
+    count, norm = (np.broadcast_to(of, sums.shape) for of in (made.count, made.norm_of_bin))
+    v2, nv = np.empty((2, n, made.size)) if spread else np.empty((2, n, 0))
+    n2 = np.broadcast_to(made.norm2_of_bin, sums.shape)
+    # Where memory for four does not stay in the cache, one is faster.
+    size = made.size + 1
+    room = np.empty((size, 4, 4) if spread else (4 if size <= 8192 else 1, size))
+    found = np.empty((3, made.size))
+    for which, frames in pixels.stacks(values, (math.prod(made.shape),)):
         for event, frame in zip(range(which.start, which.stop), frames, strict=True):
-            one = _one(integrator, outputs, frame)
-            for field, out in results.items():
-                out[event] = one[field]
-    found = {field: out.reshape(shape) for field, out in results.items()}
-    if made.phi_bins == 1:
-        found["profile"] = found["azav"][:, 0]
-    return found
-
-
-def _one(
-    integrator: _Integrator, outputs: tuple[str, ...], frame: Array
-) -> Mapping[str, Floats]:
-    made = integrator.map
-    found: dict[str, Floats] = {}
-    sums, count, norm = np.empty(0), made.count, made.norm_of_bin
-    need_all = "sem" in outputs
-    if not need_all:
-        sums = integrator.sums(frame)
-        need_all = not np.isfinite(sums).all()
+            finite = False
+            if not spread:
+                finite = integrator.sums(frame, room, sums[event])
+            elif made.splitting == 1:
+                finite = integrator.spread(frame, room, found)
+                sums[event], v2[event], nv[event] = found
+            if finite:
+                continue
+            if not count.flags.writeable:
+                count, norm, n2 = count.copy(), norm.copy(), n2.copy()
+            of_event = integrator.totals(frame)
+            sums[event], count[event], norm[event] = of_event[:3]
+            if spread:
+                v2[event], nv[event], n2[event] = of_event[3:]
+    results: dict[str, Floats] = {}
     with np.errstate(divide="ignore", invalid="ignore"):
-        if need_all:
-            sums, count, norm, v2, nv, n2 = integrator.totals(frame)
-            mean = sums / norm
-            spread = np.maximum(v2 - 2 * mean * nv + mean**2 * n2, 0)
-            found["sem"] = np.where(count >= 2, np.sqrt(spread) / norm, np.nan)
-        found["azav"] = np.where(count > 0, sums / norm, np.nan)
-    found["count"] = count
-    return found
+        mean = sums / norm
+        if spread:
+            square = np.maximum(v2 - 2 * mean * nv + mean**2 * n2, 0)
+            results["sem"] = np.where(count >= 2, np.sqrt(square) / norm, np.nan)
+        results["azav"] = np.where(count > 0, mean, np.nan)
+    results["count"] = np.array(count)
+    shape = (n, made.phi_bins, made.q_bins)
+    written = {field: results[field].reshape(shape) for field in outputs}
+    if made.phi_bins == 1:
+        written["profile"] = written["azav"][:, 0]
+    return written
 
 
 def _check(asked: Azimuthal) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from smalldata_stream import poni
 from smalldata_stream.batch import Array, Mask
 from smalldata_stream.kernels import scattering
+from smalldata_stream.kernels.azimuthal import spans_of
 from smalldata_stream.kernels.scattering import Directions
 from smalldata_stream.protocols import Spec
 from smalldata_stream.reductions import pixels
@@ -29,7 +30,9 @@ class Map:
 
     ``pixel``, ``bins`` and ``weight`` are ``(parts,)``: of which pixel, to which bin, how
     much of it; one part for each pixel unless they are split. Bin number ``size`` is for
-    what is in none. ``norm`` is per pixel, ``count`` and ``norm_of_bin`` per bin.
+    what is in none. ``norm`` is per pixel; ``count``, ``norm_of_bin`` and ``norm2_of_bin``,
+    the sum of its squares, per bin. ``spans`` are the stretches of pixels that are in bins,
+    unless they are split.
     """
 
     shape: tuple[int, ...]
@@ -42,6 +45,8 @@ class Map:
     norm: Floats
     count: Floats
     norm_of_bin: Floats
+    norm2_of_bin: Floats
+    spans: NDArray[np.int64]
     config: Mapping[str, Any]
 
     @property
@@ -90,6 +95,10 @@ def make_map(asked: Azimuthal, spec: Spec) -> Map:
     of_bin: Floats = np.bincount(bins, weight * flat[pixel], none + 1)[:-1].astype(
         np.float64
     )
+    # One after the other, as the sums of an event are that has pixels to leave out.
+    of_bin2: Floats = np.bincount(bins, weight**2 * flat[pixel] ** 2, none + 1)[:-1].astype(
+        np.float64
+    )
     narrow = np.uint16 if none < 2**16 else np.uint32
     q_centres = 0.5 * (q_edges[1:] + q_edges[:-1])
     sine = np.clip(q_centres * wavelength / (4 * np.pi), 0, 1)
@@ -119,6 +128,8 @@ def make_map(asked: Azimuthal, spec: Spec) -> Map:
         flat,
         count,
         of_bin,
+        of_bin2,
+        spans_of(bins != none) if n == 1 else np.empty((0, 2), np.int64),
         config,
     )
 

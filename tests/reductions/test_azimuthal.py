@@ -339,6 +339,31 @@ def test_many_bins_and_a_large_frame() -> None:
     assert total == pytest.approx(frame.sum(dtype=float), rel=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(70, 111), (1, 5001), (3, 30, 101)])
+@pytest.mark.parametrize("standard_error", [False, True])
+def test_pixels_far_from_all_bins(shape: tuple[int, ...], standard_error: bool) -> None:
+    x, y = np.random.default_rng(3).uniform(0, 100, (2, *shape))
+    frame = noisy(shape, "f4")
+    # Long stretches are in no bin, and what is in them is not finite.
+    inside = (np.arange(frame.size).reshape(shape) // 1500) % 2 == 1
+    x[~inside] += 1e6
+    frame[~inside] = np.nan
+    where = PLACE | {"x_um": x, "y_um": y, "pixel_size_um": None}
+    got = integrated(frame, **where, q_bins=[0, 2.0, 2.5, 3.5], polarization=None,
+                     solid_angle=False, counts=True,
+                     standard_error=standard_error)  # fmt: skip
+    q = got["config"]["matrix_q"]
+    assert np.isfinite(got["azav"]).any()
+    for k, (low, high) in enumerate([(0, 2.0), (2.0, 2.5), (2.5, 3.5)]):
+        some = frame[inside & (q >= low) & (q < high)].astype(float)
+        assert got["count"][0, k] == len(some)
+        mean = some.mean() if len(some) else np.nan
+        assert got["azav"][0, k] == pytest.approx(mean, rel=1e-12, nan_ok=True)
+        if standard_error:
+            spread = some.std() / np.sqrt(len(some)) if len(some) > 1 else np.nan
+            assert got["sem"][0, k] == pytest.approx(spread, rel=1e-9, nan_ok=True)
+
+
 def test_an_edge_is_in_the_bin_above_it_and_the_last_in_both() -> None:
     config = integrated(np.ones(SHAPE, np.float32), **PLACE)["config"]
     q = np.unique(config["matrix_q"])
