@@ -20,8 +20,11 @@ def draw(plan: Plan) -> str:
     for node in nodes:  # a node is made after what it depends on
         depth[id(node)] = max((depth[id(up)] + 1 for up in parents(node)), default=0)
     place = positions(nodes, depth)
+    boxes_at = set(place.values())
     lines = [
-        edge(place[id(a)], place[id(b)]) for a, b in edges if not isinstance(b, Chosen)
+        edge(place[id(a)], place[id(b)], boxes_at)
+        for a, b in edges
+        if not isinstance(b, Chosen)
     ]
     boxes = [box(node, *place[id(node)]) for node in nodes]
     width = max(x for x, _ in place.values()) + WIDTH + MARGIN
@@ -73,7 +76,7 @@ def box(node: Node, x: int, y: int) -> str:
     """One node; its name, and in a tooltip what it writes."""
     colour = COLOURS.get(type(node).__name__, "#eeeeee")
     writes = "\n".join([*node.outputs, *node.totals]) or "nothing is written"
-    name = node.path if len(node.path) <= 24 else f"{node.path[:23]}…"
+    name = node.path if len(node.path) <= 24 else f"…{node.path[-23:]}"
     return (
         f"<g><title>{escape(writes)}</title>"
         f"<rect x='{x}' y='{y}' width='{WIDTH}' height='{HEIGHT}' rx='6' "
@@ -83,12 +86,22 @@ def box(node: Node, x: int, y: int) -> str:
     )
 
 
-def edge(start: tuple[int, int], end: tuple[int, int]) -> str:
-    """A curve from the right side of one box to the left side of another."""
-    x1, y1 = start[0] + WIDTH, start[1] + HEIGHT // 2
-    x2, y2 = end[0], end[1] + HEIGHT // 2
-    middle = (x1 + x2) // 2
-    return (
-        f"<path d='M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}' "
-        "fill='none' stroke='#99a'/>"
-    )
+def edge(start: tuple[int, int], end: tuple[int, int], boxes: set[tuple[int, int]]) -> str:
+    """A curve from the right side of one box to the left side of another, behind none.
+
+    One that passes columns does so in the row of its end or of its start, where no box is
+    in the way, else between two rows.
+    """
+    step = WIDTH + GAP_X
+    passed = range(start[0] + step, end[0], step)
+    rows = (end[1], start[1], end[1] - (HEIGHT + GAP_Y) // 2)
+    free = [y for y in rows if not any((x, y) in boxes for x in passed)]
+    path, (x, y) = "", (start[0] + WIDTH, start[1])
+    for to in [(x, free[0]) for x in passed] + [end]:
+        middle = to[0] - GAP_X // 2
+        y1, y2 = y + HEIGHT // 2, to[1] + HEIGHT // 2
+        path += f"M{x} {y1} C{middle} {y1} {middle} {y2} {to[0]} {y2} "
+        if to != end:
+            path += f"H{to[0] + WIDTH} "
+        x, y = to[0] + WIDTH, to[1]
+    return f"<path d='{path.strip()}' fill='none' stroke='#99a'/>"

@@ -95,7 +95,8 @@ def run(options: argparse.Namespace) -> int:
             command="smalldata-stream " + shlex.join(sys.argv[1:]),
         )
         for report in reports(options, live):
-            tell(report, options.output or Path("nowhere"))
+            # What shared memory did not hand over is no damage.
+            tell(report, options.output, damaged="" if options.shmem else "damaged data: ")
     return 0
 
 

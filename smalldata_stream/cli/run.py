@@ -199,15 +199,16 @@ def output_path(given: Path | None, info: RunInfo, *, first: bool) -> Path:
     return given.with_name(f"{given.stem}_Run{info.number:04d}{given.suffix}")
 
 
-def tell(report: Report, path: Path) -> None:
+def tell(report: Report, path: Path | None, *, damaged: str = "damaged data: ") -> None:
     """Say what became of the run."""
+    where = "" if path is None else f" -> {path}"
     rate = report.ledger.read / max(report.seconds, 1e-9)
-    print(f"{report.run.exp or 'unknown experiment'} run {report.run.number} -> {path}")
+    print(f"{report.run.exp or 'unknown experiment'} run {report.run.number}{where}")
     print(f"{report.ledger.read:,} events in {report.seconds:.1f} s ({rate:,.0f}/s)")
     for line in report.dropped:
         print(f"dropped from the graph: {line}")
     for fault in report.faults:
-        print(f"damaged data: {fault.where}: {fault.what} ({fault.events} events lost)")
+        print(f"{damaged}{fault.where}: {fault.what} ({fault.events} events lost)")
     for letter in report.ledger.dead_letters[:5]:
         print(f"failed: {letter.node} at event {letter.timestamp}: {letter.error}")
     more = len(report.ledger.dead_letters) - 5
