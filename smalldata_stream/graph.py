@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from smalldata_stream.batch import STRING, Array
 from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.area import FRAME_FIELDS, Calibration
+from smalldata_stream.detectors.area import Calibration
 from smalldata_stream.detectors.common_mode import Choice
 from smalldata_stream.detectors.epics_archiver import LCLS, EpicsArchiver, Variable
+from smalldata_stream.detectors.families import FRAME_FIELDS
 from smalldata_stream.detectors.family import Kind
 from smalldata_stream.detectors.masks import NO_MASKING, Masking
 from smalldata_stream.errors import GraphError, did_you_mean

@@ -13,71 +13,22 @@ from numpy.typing import NDArray
 
 from smalldata_stream.batch import Array, Mask, Values, read_only
 from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.archon import ARCHON
 from smalldata_stream.detectors.camera import CAMERA
 from smalldata_stream.detectors.common_mode import Choice, CommonMode
-from smalldata_stream.detectors.cspad import CSPAD
-from smalldata_stream.detectors.epix10ka import EPIX10KA, EPIXHR2X2
-from smalldata_stream.detectors.epix100 import EPIX100
-from smalldata_stream.detectors.epixm320 import EPIXM320
-from smalldata_stream.detectors.epixuhr import EPIXUHR, EPIXUHR3X2
-from smalldata_stream.detectors.family import Config, Family, Kind, Old
-from smalldata_stream.detectors.jungfrau import JUNGFRAU
+from smalldata_stream.detectors.families import (
+    FAMILIES,
+    as_far_as_possible,
+    needed,
+    of_old_number,
+)
+from smalldata_stream.detectors.family import Config, Family, Kind
 from smalldata_stream.detectors.masks import NO_MASKING, Masking
-from smalldata_stream.detectors.tables import Tables, calibrating, good_in
+from smalldata_stream.detectors.tables import Tables, calibrating, good_in, positions_in
+from smalldata_stream.detectors.user_data_cfg import kept
 from smalldata_stream.errors import ConstantsError
-from smalldata_stream.positions import Positions
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
 from smalldata_stream.reductions.memory import Memory
-
-FRAME_FIELDS: Mapping[tuple[str, str], str] = {
-    ("alvium", "raw"): "value",
-    ("andor", "raw"): "value",
-    ("archon", "raw"): "value",
-    ("axis", "raw"): "value",
-    ("cspad", "raw"): "arrayRaw",
-    ("epix", "raw"): "raw",
-    ("epix100", "raw"): "raw",
-    ("epix100hw", "raw"): "raw",
-    ("epix10ka", "raw"): "raw",
-    ("epixhr2x2", "raw"): "raw",
-    ("epixm320", "raw"): "raw",
-    ("epixuhr", "raw"): "raw",
-    ("epixuhr3x2", "raw"): "raw",
-    ("generic_container", "xtc1dump"): "calib",
-    ("jungfrau", "raw"): "raw",
-    ("opal", "raw"): "image",
-    ("piranha4", "raw"): "image",
-    ("rayonix", "raw"): "value",
-    ("zyla", "raw"): "value",
-}
-"""The field that holds the pixels, by type of detector and algorithm, as in psana.
-
-A generic_container is a detector of LCLS-I in a run that was converted to xtc2; its frames
-are calibrated already. psana has no class for alvium, andor, rayonix and zyla: they have
-the field of an axis. In data under another name, ``frames=`` says which.
-"""
-
-FAMILIES: Mapping[str, Family] = {
-    "archon": ARCHON,
-    "cspad": CSPAD,
-    "epix": EPIX10KA,
-    "epix10ka": EPIX10KA,
-    "epixhr2x2": EPIXHR2X2,
-    "epixm320": EPIXM320,
-    "epixuhr": EPIXUHR,
-    "epixuhr3x2": EPIXUHR3X2,
-    "jungfrau": JUNGFRAU,
-    **dict.fromkeys(("epix100", "epix100hw"), EPIX100),
-    **dict.fromkeys(
-        ("alvium", "andor", "axis", "opal", "piranha4", "rayonix", "zyla"), CAMERA
-    ),
-}
-"""What is known of each type of detector."""
-
-GAIN_SWITCHING = tuple(kind for kind, family in FAMILIES.items() if family.modes)
-"""Types whose pixels choose their gain: without constants their values mean little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -180,7 +131,7 @@ class Calibration:
         shape, arrange = _arranged(
             family, pixels.frame_shape(raw, f"calibration of {name}")
         )
-        given = _needed(constants, name, kind) if kind != "adu" else None
+        given = needed(constants, name, kind) if kind != "adu" else None
         tables = _tables(given, shape, family, config or {}, kind, name)
         good = tables.good & self._good(name, raw, shape, constants, family)
         blind = family.blind[1](shape) if family.blind else None
@@ -200,12 +151,12 @@ class Calibration:
             Spec(dtype=raw.dtype, unit="keV" if kind == "gain" else "ADU"),
             mask=None if good.all() else read_only(good),
             long_name="calibrated frame",
-            positions=_positions(constants, shape, name),
+            positions=positions_in(constants, shape, name),
         )
         return PerEvent(
             outputs={"": calibrated},
             compute=partial(_compute, kernel, arrange, calibrated, Memory()),
-            config=self._config(constants, good, kind, common_mode),
+            config=kept(kind, constants, good, common_mode, self.local_gain),
         )
 
     def _chosen(
@@ -214,7 +165,7 @@ class Calibration:
         """Kind and common mode, from words or from an old number."""
         kind, common_mode = self.calibration, self.common_mode
         if isinstance(common_mode, int):
-            old = _old(detector_type, common_mode)
+            old = of_old_number(detector_type, common_mode)
             if kind is not None and old.kind not in (None, kind):
                 raise ValueError(
                     f"common_mode={common_mode} means calibration={old.kind!r}, and "
@@ -271,79 +222,11 @@ class Calibration:
             unit=raw.unit or "ADU",
             long_name="raw frame",
             mask=read_only(good) if good is not None and bad else None,
-            positions=None if shape is None else _positions(constants, shape, name),
+            positions=None if shape is None else positions_in(constants, shape, name),
         )
-        config: dict[str, Any] = {"calibration": "raw"}
-        if bad:
-            config["mask"] = good
         compute = _same if arrange is None else partial(_rearranged, arrange, unchanged)
+        config = kept("raw", constants, good if bad else None)
         return PerEvent(outputs={"": unchanged}, compute=compute, config=config)
-
-    def _config(
-        self,
-        constants: Constants | None,
-        good: Mask,
-        kind: Kind,
-        common_mode: CommonMode | None,
-    ) -> Mapping[str, Any]:
-        """What ``/UserDataCfg`` keeps, under the names of smalldata_tools."""
-        config: dict[str, Any] = {"mask": good, "calibration": kind}
-        if constants is not None:
-            arrays = constants.arrays()
-            config |= {CONFIG_NAMES[k]: a for k, a in arrays.items() if k in CONFIG_NAMES}
-            config["constants_sha256"] = constants.digest
-        if common_mode is not None:
-            config["common_mode"] = common_mode.method
-            pars = (common_mode.most_adu, float(common_mode.least_pixels))
-            config["common_mode_pars"] = np.array(pars)
-        if self.local_gain is not None:
-            config["local_gain"] = self.local_gain
-        return config
-
-
-CONFIG_NAMES = {
-    "pedestals": "ped",
-    "pixel_gain": "gain",
-    "pixel_offset": "offset",
-    "pixel_rms": "rms",
-    "pixel_status": "pixel_status",
-    "pixel_x": "x",
-    "pixel_y": "y",
-    "pixel_z": "z",
-    "image_row": "ix",
-    "image_column": "iy",
-}
-"""Constants and what smalldata_tools calls them in ``/UserDataCfg``."""
-
-
-def as_far_as_possible(detector_type: str, constants: Constants | None) -> Kind:
-    """The calibration where the user chose none.
-
-    Pixels that switch their gain are nothing without it; a camera with one gain is
-    calibrated as far as its constants go.
-
-    >>> as_far_as_possible("jungfrau", None), as_far_as_possible("opal", None)
-    ('gain', 'raw')
-    """
-    if detector_type in GAIN_SWITCHING:
-        return "gain"
-    have = constants.arrays() if constants else {}
-    if "pedestals" not in have:
-        return "raw"
-    return "gain" if "pixel_gain" in have else "pedestal"
-
-
-def _old(detector_type: str, number: int) -> Old:
-    """What a number of smalldata_tools means for this type."""
-    numbers = FAMILIES.get(detector_type, CAMERA).old
-    if number not in numbers:
-        words = "a word such as common_mode='rows'"
-        known = ", ".join(map(str, sorted(numbers)))
-        raise ValueError(
-            f"common_mode={number} means nothing for detectors of type {detector_type!r}; "
-            f"write {words}, or one of {known}"
-        )
-    return numbers[number]
 
 
 def _arranged(
@@ -378,23 +261,6 @@ def _of_pixels(given: Any, shape: tuple[int, ...], name: str) -> Array:
     return gain
 
 
-def _positions(
-    constants: Constants | None, shape: tuple[int, ...], name: str
-) -> Positions | None:
-    """Where the pixels of frames of ``shape`` are, if the constants know."""
-    found = None if constants is None else constants.positions
-    if found is None or found.shape == shape:
-        return found
-    if [n for n in found.shape if n != 1] != [n for n in shape if n != 1]:
-        raise ConstantsError(
-            f"{name}: its constants have positions of {found.shape} pixels, the frames are "
-            f"{shape}; fetch them again for this run"
-        )
-    arrays = (found.x, found.y, found.z, found.row, found.column)
-    x, y, z, row, column = (np.reshape(a, shape) for a in arrays)
-    return Positions(x=x, y=y, z=z, row=row, column=column)
-
-
 def _same(values: Values) -> Mapping[str, Values]:
     return {"": values}
 
@@ -421,18 +287,3 @@ def _compute(
         arranged = frame if arrange is None else arrange(frame)
         kernel(pixels.contiguous(arranged).reshape(size), out[i])
     return {"": pixels.packed(out, made)}
-
-
-def _needed(constants: Constants | None, name: str, kind: Kind) -> Constants:
-    """The constants, with all that ``kind`` needs; else ConstantsError."""
-    have = constants.arrays() if constants else {}
-    need = ["pedestals"] + (["pixel_gain"] if kind == "gain" else [])
-    lacking = [what for what in need if what not in have]
-    if constants is not None and not lacking:
-        return constants
-    weaker = "'pedestal' or 'raw'" if "pedestals" in have else "'raw'"
-    raise ConstantsError(
-        f"{name}: calibration={kind!r} needs {' and '.join(need)}; there is "
-        f"{', '.join(have) or 'none of the constants'}. Give a constants file "
-        f"(--constants FILE, or constants=... here), or write calibration={weaker}"
-    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smalldata_stream.batch import Array, Values
 from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.area import FAMILIES
+from smalldata_stream.detectors.families import FAMILIES
 from smalldata_stream.detectors.family import Config
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.kernels.dark import add_dark

@@ -19,6 +19,7 @@ from smalldata_stream.kernels.calibrated_rows import rows_in_one_pass
 from smalldata_stream.kernels.gain import scale, scale_switching
 from smalldata_stream.kernels.median import merges
 from smalldata_stream.kernels.pedestal import COUNTS, GAINS, subtract, subtract_switching
+from smalldata_stream.positions import Positions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,6 +208,23 @@ def good_in(
                 of_pixels = of_pixels.all(axis=0)
             good &= _shaped(constants, name, of_pixels, shape)
     return good
+
+
+def positions_in(
+    constants: Constants | None, shape: tuple[int, ...], name: str
+) -> Positions | None:
+    """Where the pixels of frames of ``shape`` are, if the constants know."""
+    found = None if constants is None else constants.positions
+    if found is None or found.shape == shape:
+        return found
+    if [n for n in found.shape if n != 1] != [n for n in shape if n != 1]:
+        raise ConstantsError(
+            f"{name}: its constants have positions of {found.shape} pixels, the frames are "
+            f"{shape}; fetch them again for this run"
+        )
+    arrays = (found.x, found.y, found.z, found.row, found.column)
+    x, y, z, row, column = (np.reshape(a, shape) for a in arrays)
+    return Positions(x=x, y=y, z=z, row=row, column=column)
 
 
 def _fitted(

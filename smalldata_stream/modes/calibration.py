@@ -9,7 +9,7 @@ from pathlib import Path
 from smalldata_stream.constants import Constants, read_constants
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.graph import FindConstants
-from smalldata_stream.modes.constants import placed
+from smalldata_stream.modes.constants import placed, with_its_geometry
 from smalldata_stream.run import RunInfo
 
 log = logging.getLogger(__name__)
@@ -26,16 +26,19 @@ def find_constants(
     ``choice`` is a constants file, ``"psana"`` for psana's database, or None: then the file
     ``<exp>-rNNNN-constants.h5`` beside the data if there is one, else psana's database
     where the run names an experiment and the database answers.
+
+    Where a file has the geometry of a detector and not the positions of its pixels, psana
+    makes these from it, once, when the detector's constants are asked for.
     """
     if choice == FROM_PSANA:
         return lambda detector: from_psana(run, detector)
     if choice is not None:
-        return read_constants(Path(choice)).get
+        return from_file(Path(choice))
     if directory is not None:
         beside = directory / f"{run.exp}-r{run.number:04d}-constants.h5"
         if beside.is_file():
             log.info("constants: %s", beside)
-            return read_constants(beside).get
+            return from_file(beside)
 
     @cache
     def if_it_answers(detector: str) -> Constants | None:
@@ -48,6 +51,24 @@ def find_constants(
             return None
 
     return if_it_answers
+
+
+def from_file(path: Path) -> FindConstants:
+    """The constants in a file of ours, with positions."""
+    found = read_constants(path)
+
+    @cache
+    def of(detector: str) -> Constants | None:
+        constants = found.get(detector)
+        if constants is None:
+            return None
+        try:
+            return with_its_geometry(constants)
+        except ConstantsError as error:
+            log.warning("no positions of the pixels of %s: %s", detector, error)
+            return constants
+
+    return of
 
 
 def from_psana(run: RunInfo, detector: str) -> Constants | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from smalldata_stream.batch import BatchLimits, Signal
 from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.area import FRAME_FIELDS
 from smalldata_stream.detectors.dark import Dark, DarkLimits
+from smalldata_stream.detectors.families import FRAME_FIELDS
 from smalldata_stream.errors import ConstantsError, did_you_mean
+from smalldata_stream.positions import Positions
 from smalldata_stream.protocols import Run
 from smalldata_stream.run import DetectorInfo, RunInfo
 
@@ -160,7 +162,7 @@ def placed(
         named = replace(constants, geometry=text)
         return named.with_positions(where, f"geometry of {file.name}")
     if constants.geometry is not None:
-        where = psana_positions(constants.geometry, name)
+        where = _positions(constants.geometry, name)
         return constants.with_positions(where, "positions from its geometry")
     if info is None:
         return constants
@@ -168,6 +170,28 @@ def placed(
     if standard is None:
         return constants
     return constants.with_positions(standard[1], f"psana's standard geometry {standard[0]}")
+
+
+def with_its_geometry(constants: Constants) -> Constants:
+    """Constants with the positions that their geometry text describes, if they lack them.
+
+    Raises
+    ------
+    ConstantsError
+        If the geometry cannot be read.
+    """
+    if constants.geometry is None or constants.positions is not None:
+        return constants
+    return constants.with_positions(
+        _positions(constants.geometry, constants.detector), "positions from its geometry"
+    )
+
+
+@cache
+def _positions(text: str, what: str) -> Positions:
+    from smalldata_stream.sources.psana_geometry import psana_positions
+
+    return psana_positions(text, what)
 
 
 def _frame_shape(constants: Constants, info: DetectorInfo | None) -> tuple[int, ...]:

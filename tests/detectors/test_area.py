@@ -7,7 +7,8 @@ import pytest
 
 from smalldata_stream.batch import Array, Frames
 from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.area import FRAME_FIELDS, Calibration
+from smalldata_stream.detectors.area import Calibration
+from smalldata_stream.detectors.families import FRAME_FIELDS
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.testing.reductions import same_bits

@@ -9,9 +9,10 @@ import pytest
 
 from smalldata_stream.batch import Array, Frames
 from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.area import FAMILIES, Calibration
+from smalldata_stream.detectors.area import Calibration
 from smalldata_stream.detectors.common_mode import CommonMode
 from smalldata_stream.detectors.cspad import unbonded
+from smalldata_stream.detectors.families import FAMILIES
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.kernels.lanes import LANES
 from smalldata_stream.kernels.median import buffer_rows, median_of_many, medians, merges

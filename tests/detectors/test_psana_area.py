@@ -13,8 +13,9 @@ import pytest
 
 from smalldata_stream.batch import Array, Frames, Mask
 from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.area import FAMILIES, Calibration
+from smalldata_stream.detectors.area import Calibration
 from smalldata_stream.detectors.common_mode import CommonMode
+from smalldata_stream.detectors.families import FAMILIES
 from smalldata_stream.detectors.masks import Masking
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions.assembled import Assembled

@@ -1,0 +1,179 @@
+"""Detectors of the beam: energies, arrival, spectra, currents; each against its formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from smalldata_stream.detectors.default import DefaultDetector
+from smalldata_stream.detectors.ebeam import Ebeam
+from smalldata_stream.detectors.feespec import FeeSpec
+from smalldata_stream.detectors.fields_of import FieldsOf
+from smalldata_stream.detectors.gas_detector import GasDetector
+from smalldata_stream.detectors.gmd import Gmd
+from smalldata_stream.detectors.phase_cavity import PhaseCavity
+from smalldata_stream.detectors.qadc import Qadc
+from smalldata_stream.detectors.xgmd import Xgmd
+from smalldata_stream.detectors.xtcav import Xtcav
+from smalldata_stream.testing.detectors import Data, DetectorContract
+
+Expected = Mapping[str, Sequence[Any]]
+GAP = None
+
+
+def scalars(kind: str, **fields: Sequence[float | None]) -> Data:
+    return Data(type=kind, fields={("raw", name): v for name, v in fields.items()})
+
+
+class TestGmd(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Gmd()
+
+    def data(self) -> Mapping[str, Data]:
+        return {"gmd": scalars("gmd", energy=[0.5, GAP, -1.0], xpos=[1.0, GAP, 2.0])}
+
+    def expected(self) -> Expected:
+        return {"energy": [0.5, GAP, -1.0], "xpos": [1.0, GAP, 2.0]}
+
+
+class TestXgmd(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Xgmd()
+
+    def data(self) -> Mapping[str, Data]:
+        energy = [np.float32(0.5), GAP, np.float32(1.5)]
+        return {"xgmd": Data(type="xgmd", fields={("raw", "millijoulesperpulse"): energy})}
+
+    def expected(self) -> Expected:
+        return {"millijoulesperpulse": [0.5, GAP, 1.5]}
+
+
+class TestEbeamOfAnotherName(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Ebeam(("ebeam", "ebeamh"), name="electrons")
+
+    def data(self) -> Mapping[str, Data]:
+        mask = [np.uint32(0), np.uint32(7), GAP]
+        energy = [9500.0, 9501.0, GAP]
+        return {
+            "ebeamh": Data(
+                type="ebeamh",
+                fields={("raw", "damageMask"): mask, ("raw", "ebeamPhotonEnergy"): energy},
+            )
+        }
+
+    def expected(self) -> Expected:
+        return {"damageMask": [0, 7, GAP], "ebeamPhotonEnergy": [9500.0, 9501.0, GAP]}
+
+
+class TestEbeamOfLcls1(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Ebeam("EBeam", name="ebeam")
+
+    def data(self) -> Mapping[str, Data]:
+        return {
+            "EBeam": Data(
+                type="generic_container",
+                fields={
+                    ("xtc1dump", "ebeamPhotonEnergy"): [9500.0, GAP],
+                    ("xtc1dump", "ebeamLTUAngX"): [0.1, GAP],
+                },
+            )
+        }
+
+    def expected(self) -> Expected:
+        return {"ebeamPhotonEnergy": [9500.0, GAP], "ebeamLUTAngX": [0.1, GAP]}
+
+
+class TestPhaseCavityOfLcls1(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return PhaseCavity("PhaseCavity", name="pcav")
+
+    def data(self) -> Mapping[str, Data]:
+        return {
+            "PhaseCavity": scalars(
+                "generic_container", fit_time_1=[0.25, GAP], charge_2=[-99999.0, GAP]
+            )
+        }
+
+    def expected(self) -> Expected:
+        return {"fitTime1": [0.25, GAP], "charge2": [-99999.0, GAP]}
+
+
+class TestGasDetectorOfLcls1(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return GasDetector("FEEGasDetEnergy", name="gasdet")
+
+    def data(self) -> Mapping[str, Data]:
+        return {"FEEGasDetEnergy": scalars("generic_container", f_11_ENRC=[1.5, GAP])}
+
+    def expected(self) -> Expected:
+        return {"f11ENRC": [1.5, GAP]}
+
+
+class TestFeeSpec(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return FeeSpec()
+
+    def data(self) -> Mapping[str, Data]:
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", "hproj"): [np.arange(5, dtype="i4"), GAP],
+            ("raw", "com"): [2.5, GAP],
+        }
+        return {"feespec": Data(type="feespec", fields=fields)}
+
+    def expected(self) -> Expected:
+        return {"hproj": [[0, 1, 2, 3, 4], GAP], "com": [2.5, GAP]}
+
+
+class TestFeeSpecPeaks(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return FeeSpec()
+
+    def data(self) -> Mapping[str, Data]:
+        peaks = [np.array([1.0]), np.array([2.0, 3.0]), GAP]
+        return {"feespec": Data(type="feespec", fields={("raw", "peakPos"): peaks})}
+
+    def expected(self) -> Expected:
+        return {"var_peakPos": [[1.0], [2.0, 3.0], GAP]}
+
+
+class TestQadc(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Qadc("qadc_ch0")
+
+    def data(self) -> Mapping[str, Data]:
+        return {"qadc_ch0": scalars("qadc", integral=[1.0, GAP])}
+
+    def expected(self) -> Expected:
+        return {"integral": [1.0, GAP]}
+
+
+class TestFieldsOf(DetectorContract):
+    """psana's hidden fields, which begin with _, are left out."""
+
+    def make(self) -> DefaultDetector:
+        return FieldsOf("XPP-L3T", name="l3t")
+
+    def data(self) -> Mapping[str, Data]:
+        return {"XPP-L3T": scalars("generic_container", accept=[1.0, GAP], _x=[1.0, GAP])}
+
+    def expected(self) -> Expected:
+        return {"accept": [1.0, GAP]}
+
+
+class TestXtcav(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Xtcav()
+
+    def data(self) -> Mapping[str, Data]:
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("xtc1dump", "time_0"): [np.arange(3.0), GAP],
+            ("xtc1dump", "power_0"): [np.arange(3.0) * 2, GAP],
+        }
+        return {"xtcav": Data(type="generic_container", fields=fields)}
+
+    def expected(self) -> Expected:
+        return {"time_0": [[0, 1, 2], GAP], "power_0": [[0, 2, 4], GAP]}

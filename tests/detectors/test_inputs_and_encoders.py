@@ -1,0 +1,110 @@
+"""Analog inputs and encoders, each against its formula, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from smalldata_stream.detectors.acromag import Acromag
+from smalldata_stream.detectors.default import DefaultDetector
+from smalldata_stream.detectors.encoder import Encoder
+from smalldata_stream.detectors.usdusb import Usdusb
+from smalldata_stream.testing.detectors import Data, DetectorContract, run_of
+
+Expected = Mapping[str, Sequence[Any]]
+GAP = None
+
+
+def scalars(kind: str, **fields: Sequence[float | None]) -> Data:
+    return Data(type=kind, fields={("raw", name): v for name, v in fields.items()})
+
+
+class TestAcromag(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Acromag(
+            ("XPP-AIN-01",),
+            names={1: "diode"},
+            scale={1: -2.0},
+            offset={0: 0.5, 1: 1.0},
+            unit={1: "uW"},
+        )
+
+    def data(self) -> Mapping[str, Data]:
+        volts = [np.array([1.0, 2.0, 3.0]), GAP]
+        fields = {("xtc1dump", "channelVoltages"): volts}
+        return {"XPP-AIN-01": Data(type="generic_container", fields=fields)}
+
+    def expected(self) -> Expected:
+        return {"ch00": [1.5, GAP], "diode": [-3.0, GAP], "ch02": [3.0, GAP]}
+
+
+def test_channels_that_are_not_there_or_have_one_name() -> None:
+    volts = {("raw", "value"): [np.zeros(3)]}
+    run = run_of({"ai": Data(type="acromag", fields=volts)})
+    with pytest.raises(ValueError, match="channels 0 to 2"):
+        Acromag(scale={3: 1.0}).read(run)
+    with pytest.raises(ValueError, match="one name"):
+        Acromag(names=["a", "a"]).read(run)
+
+
+def box_names(*names: str) -> Any:
+    return np.frombuffer(b"".join(n.encode().ljust(48, b"\0") for n in names), np.int8)
+
+
+class TestUsdusb(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Usdusb("XppUsbEncoder02", name="enc", scale={0: 2.0}, unit={0: "mm"})
+
+    def data(self) -> Mapping[str, Data]:
+        values = [np.array([1.0, 2.0, 3.0, 4.0]), GAP]
+        return {
+            "XppUsbEncoder02": Data(
+                type="usdusb",
+                fields={("raw", "encoder_values"): values},
+                config={("raw", "_name"): box_names("lasDelay", "", "lasDelay2", "")},
+            )
+        }
+
+    def expected(self) -> Expected:
+        return {
+            "lasDelay": [2.0, GAP],
+            "ch1": [2.0, GAP],
+            "lasDelay2": [3.0, GAP],
+            "ch3": [4.0, GAP],
+        }
+
+
+class TestEncoder(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Encoder(scale=2.0, offset=1.0, unit="um")
+
+    def data(self) -> Mapping[str, Data]:
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", "value"): [0.5, GAP, 1.5],
+            ("raw", "frameCount"): [np.uint16(1), GAP, np.uint16(3)],
+        }
+        return {"encoder": Data(type="encoder", fields=fields)}
+
+    def expected(self) -> Expected:
+        return {"value": [2.0, GAP, 4.0], "frameCount": [1, GAP, 3]}
+
+
+class TestInterpolatedEncoder(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Encoder("mono_encoder", unit="urad")
+
+    def data(self) -> Mapping[str, Data]:
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", "value"): [0.5, GAP, GAP],
+            ("interpolated", "value"): [0.5, 1.0, GAP],
+        }
+        return {"mono_encoder": Data(type="encoder", fields=fields)}
+
+    def expected(self) -> Expected:
+        return {
+            "raw_value": [0.5, GAP, GAP],
+            "interpolated_value": [0.5, 1.0, GAP],
+        }

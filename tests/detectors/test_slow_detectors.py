@@ -1,0 +1,117 @@
+"""Scan, EPICS and the environment of detectors, each against its formula, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from smalldata_stream.detectors.default import DefaultDetector
+from smalldata_stream.detectors.environment import Environment
+from smalldata_stream.detectors.epics import Epics
+from smalldata_stream.detectors.scan import Scan
+from smalldata_stream.testing.detectors import Data, DetectorContract, OnceContract
+
+Expected = Mapping[str, Sequence[Any]]
+GAP = None
+
+
+def scalars(kind: str, **fields: Sequence[float | None]) -> Data:
+    return Data(type=kind, fields={("raw", name): v for name, v in fields.items()})
+
+
+class TestScan(DetectorContract):
+    """The motor comes back to where it was: the steps go on counting."""
+
+    steps = (-1, 0, 0, 1, 2, 2)
+
+    def make(self) -> DefaultDetector:
+        return Scan()
+
+    def data(self) -> Mapping[str, Data]:
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", "lxt"): [GAP, 1.0, 1.0, 2.0, 1.0, 1.0],
+            ("raw", "step_value"): [GAP, 0.0, 0.0, 1.0, 2.0, 2.0],
+            ("raw", "step_docstring"): [GAP, "a", "a", "b", "c", "c"],
+        }
+        return {"scan": Data(type="scan", fields=fields)}
+
+    def expected(self) -> Expected:
+        return {
+            "lxt": [GAP, 1.0, 1.0, 2.0, 1.0, 1.0],
+            "step_value": [GAP, 0.0, 0.0, 1.0, 2.0, 2.0],
+            "varStep": [GAP, 0, 0, 1, 2, 2],
+        }
+
+
+SLOW = {
+    "epics": Data(
+        type="epics",
+        fields={
+            ("raw", "lxt"): [GAP, 1.0, 2.0],
+            ("raw", "shutter"): [GAP, "OPEN", "CLOSED µm"],
+            ("raw", "temp"): [3.0, 4.0, 5.0],
+        },
+        pv={"temp": "XPP:SAM:TEMP"},
+    )
+}
+
+
+class TestEpics(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Epics()
+
+    def data(self) -> Mapping[str, Data]:
+        return SLOW
+
+    def expected(self) -> Expected:
+        return {
+            "lxt": [GAP, 1.0, 2.0],
+            "shutter": [GAP, "OPEN", "CLOSED µm"],
+            "temp": [3.0, 4.0, 5.0],
+        }
+
+
+class TestEpicsOfAList(DetectorContract):
+    """By name, by PV, and by PV under a name of one's own."""
+
+    def make(self) -> DefaultDetector:
+        return Epics(("lxt", ("XPP:SAM:TEMP", "cold"), "XPP:SAM:TEMP"), name="epicsUser")
+
+    def data(self) -> Mapping[str, Data]:
+        return SLOW
+
+    def expected(self) -> Expected:
+        return {
+            "lxt": [GAP, 1.0, 2.0],
+            "cold": [3.0, 4.0, 5.0],
+            "temp": [3.0, 4.0, 5.0],
+        }
+
+
+class TestEpicsOnce(OnceContract):
+    def make(self) -> DefaultDetector:
+        return Epics(once=True)
+
+    def data(self) -> Mapping[str, Data]:
+        return SLOW
+
+    def expected(self) -> Mapping[str, Any]:
+        return {"lxt": 1.0, "shutter": "OPEN", "temp": 3.0}
+
+
+class TestEnvironment(DetectorContract):
+    def make(self) -> DefaultDetector:
+        return Environment("epix")
+
+    def data(self) -> Mapping[str, Data]:
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", "strongBackTemp"): [np.uint16(2950), GAP],
+            ("raw", "humidity"): [np.float32(0.1), GAP],
+            ("raw", "frameCount"): [np.uint16(1), GAP],
+        }
+        return {"epix": Data(type="epix100", fields=fields)}
+
+    def expected(self) -> Expected:
+        return {"strongBackTemp": [2950, GAP], "humidity": [np.float32(0.1), GAP]}
