@@ -124,7 +124,7 @@ def test_a_geometry_text_is_enough_for_positions_and_images(
     np.testing.assert_allclose(radius, PIXEL_UM * away, rtol=0, atol=0.75 * PIXEL_UM)
     assert np.ptp(written["z"][:]) == 0
     image, full = f["jungfrau/image"], f["jungfrau/full_area"]
-    places = written["ix"][:], written["iy"][:]
+    places = written["ix"][0], written["iy"][0]
     for event in range(RUN.events):
         np.testing.assert_array_equal(image[event][places], full[event])
     assert f["jungfrau/azav_azav"].shape == (RUN.events, 1, 3)
