@@ -139,7 +139,7 @@ class Calibration:
         if self.local_gain is not None:
             tables = tables.scaled(_of_pixels(self.local_gain, shape, name))
         noise = None if constants is None else constants.pixel_rms
-        if common_mode and common_mode.method.startswith("quiet") and noise is None:
+        if common_mode and common_mode.needs_noise() and noise is None:
             raise ConstantsError(
                 f"{name}: common_mode={common_mode.method!r} needs pixel_rms; write "
                 "common_mode='rows+columns', or give constants with noise"

@@ -27,6 +27,7 @@ Method = Literal[
     "banks+rows+columns",
     "quiet",
     "quiet_zeroed",
+    "banks+quiet",
     "zero_peak",
     "unbonded",
     "overscan",
@@ -59,8 +60,9 @@ class CommonMode:
         ``banks+rows`` ...   one after the other, in this order
         ``quiet``            columns, then rows, of pixels without signal (epix100)
         ``quiet_zeroed``     the same, after the mean of each segment
-        ``zero_peak``        peak of the histogram of each bank (cspad)
-        ``unbonded``         mean of the unbonded pixels of each bank (cspad)
+        ``banks+quiet``      ``banks``, then ``quiet``
+        ``zero_peak``        peak of the histogram of each segment (cspad)
+        ``unbonded``         mean of the unbonded pixels of each segment (cspad)
         ``overscan``         median of the overscan of each row of each bank (archon)
         ===================  ==========================================================
 
@@ -90,6 +92,10 @@ class CommonMode:
         if self.least_pixels < 0:
             raise ValueError(f"least_pixels={self.least_pixels}: write 0 or more")
 
+    def needs_noise(self) -> bool:
+        """Whether it is found from pixels without signal, by their noise."""
+        return "quiet" in self.method
+
     def only_rows(self) -> bool:
         """Whether rows are all there is to correct: that is done in one pass."""
         return self.method == "rows"
@@ -105,8 +111,6 @@ class CommonMode:
         segment = (rows_, columns_)
         height, width = bank
         limits: dict[str, Any] = {"most": self.most_adu, "least": self.least_pixels}
-        if self.method in ("quiet", "quiet_zeroed"):
-            return self._quiet_steps(segment, bank, noise)
 
         def rows(width: int = width) -> Step:
             return partial(kernels.rows, width=width, pairs=merges(width), **limits)
@@ -135,14 +139,26 @@ class CommonMode:
             "columns": columns,
             "banks": partial(banks, of_banks.MEDIAN),
             "segments": partial(banks, of_banks.MEDIAN, *segment),
-            "zero_peak": partial(banks, of_banks.ZERO_PEAK),
-            "unbonded": partial(banks, of_banks.MEAN),
+            "zero_peak": partial(banks, of_banks.ZERO_PEAK, *segment),
+            "unbonded": partial(banks, of_banks.MEAN, *segment),
             "overscan": rows,
         }
-        return [made[name]() for name in self.method.split("+")]
+        steps: list[Step] = []
+        for name in self.method.split("+"):
+            if name in ("quiet", "quiet_zeroed"):
+                zeroed = name == "quiet_zeroed"
+                steps += self._quiet_steps(segment, bank, noise, zeroed=zeroed)
+            else:
+                steps.append(made[name]())
+        return steps
 
     def _quiet_steps(
-        self, segment: tuple[int, int], bank: tuple[int, int], noise: Array | None
+        self,
+        segment: tuple[int, int],
+        bank: tuple[int, int],
+        noise: Array | None,
+        *,
+        zeroed: bool,
     ) -> list[Step]:
         rms = np.zeros(0, np.float32) if noise is None else np.ravel(noise)
         (rows, columns), (height, width) = segment, bank
@@ -157,7 +173,7 @@ class CommonMode:
                 width=columns,
             )
         ]
-        if self.method == "quiet_zeroed":
+        if zeroed:
             steps.append(
                 partial(
                     of_banks.banks,

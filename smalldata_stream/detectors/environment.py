@@ -15,8 +15,8 @@ from smalldata_stream.detectors.default import (
 from smalldata_stream.detectors.fields import Output, Outputs, spec_of
 from smalldata_stream.run import RunInfo
 
-WORDS = ("temp", "humid", "current", "voltage", "therm", "env")
-"""What the names of such fields have in them."""
+WORDS = ("temp", "hum", "curr", "volt", "vin", "therm", "env")
+"""What the names of such fields have in them, as ``sht31Hum``, ``pwrAnaVin`` (epix10ka)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,8 @@ class Environment(OneDetector):
     Parameters
     ----------
     fields
-        Which fields; None for those whose name has temp, humid, current, voltage, therm or
-        env in it.
+        Which fields; None for those whose name has temp, hum, curr, volt, vin, therm or env
+        in it.
     """
 
     OUTPUTS: ClassVar[Outputs] = {

@@ -14,6 +14,9 @@ EPIX100 = Family(
         36: Old(common_mode=CommonMode(method="quiet", most_adu=30.0)),
         4: Old(common_mode=CommonMode(method="rows+columns", most_adu=30.0)),
         34: Old(common_mode=CommonMode(method="rows+columns", least_pixels=100)),
+        45: Old(common_mode=CommonMode(method="quiet", most_adu=30.0)),
+        46: Old(common_mode=CommonMode(method="quiet_zeroed", most_adu=30.0)),
+        47: Old(common_mode=CommonMode(method="banks+quiet", most_adu=30.0)),
     },
 )
 """A bank is 352 rows of 96 columns."""

@@ -80,6 +80,8 @@ class Family:
     blind
         Of a frame's shape, the pixels that see no photons, for the common mode; and what
         they are called there.
+    unbonded
+        Of a frame's shape, the pixels that are not bonded to the sensor.
     arranged
         ``(shape as in the data) -> (shape of the frame, function of one raw frame)``,
         where the data are not arranged as the pixels are.
@@ -95,6 +97,7 @@ class Family:
     bank: tuple[int, int] | None = None
     asic: tuple[int, int] | None = None
     blind: tuple[str, Callable[[tuple[int, ...]], Mask]] | None = None
+    unbonded: Callable[[tuple[int, ...]], Mask] | None = None
     arranged: (
         Callable[[tuple[int, ...]], tuple[tuple[int, ...], Callable[[Array], Array]]] | None
     ) = None

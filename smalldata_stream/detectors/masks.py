@@ -68,9 +68,9 @@ class Masking:
             asic = family.asic or (1, *good.shape)[-2:]
             found = found & not_at_edges(good.shape, asic, self.edges, self.centre)
         if self.unbonded or self.unbonded_neighbours:
-            if family.blind is None or family.blind[0] != "unbonded":
+            if family.unbonded is None:
                 raise ValueError("unbonded pixels are those of a cspad; leave it out here")
-            bonded = ~family.blind[1](good.shape)
+            bonded = ~family.unbonded(good.shape)
             if self.unbonded_neighbours:
                 bonded = away_from_bad(bonded, 1, "diamond")
             found = found & bonded

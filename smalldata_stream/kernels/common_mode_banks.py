@@ -81,38 +81,56 @@ def banks(
                     _correct(v, p, np.float32(by))
 
 
+LOWEST, BINS = -1000, 3000
+"""The histogram in which `zero_peak` looks: from -1000 ADU on, in bins of 1 ADU."""
+
+PEAK_PIXELS, PEAK_ADU = 100, 40.0
+"""A peak has more pixels than this in its highest bin, and no larger rms."""
+
+
 @compiled
 def zero_peak(values: Floats, most: float) -> float:
-    """Where pixels without a photon lie: the peak of their histogram, in bins of 1 ADU.
+    """Where pixels without a photon lie, as psana of LCLS-I finds it; NaN without a peak.
 
-    The peak is the highest bin between ``-most`` and ``most``, the one nearest to ``-most``
-    of several; the result is the mean of the values in it and as far to either side as the
-    bins hold more than half of it. The bins are centred on whole numbers.
+    The histogram has bins of 1 ADU, centred on whole numbers. The peak is the first bin
+    from below that has more pixels than all before it and than `PEAK_PIXELS`, and that none
+    exceeds before their number has dropped to half. The common mode is the mean of the
+    values, rounded to their bins, within two sigma of it: sigma is first 1/2.36 of the
+    width at half of the height, then the rms about the mean.
 
-    >>> zero_peak(np.float32([3, 3.25, 3, 2.5, 50, 51, 49]), 20.0)
-    2.9375
+    >>> zero_peak(np.repeat(np.float32([3, 4, 5, 50]), [300, 900, 300, 500]), 20.0)
+    4.0
     """
-    reach = int(most)
-    counts = np.zeros(2 * reach + 1, np.int64)
+    counts = np.zeros(BINS, np.int64)
     for k in range(values.size):
-        at = int(np.floor(values[k] + 0.5)) + reach
-        if 0 <= at < counts.size:
+        v = values[k]
+        at = int(v - 0.5 if v < 0 else v + 0.5) - LOWEST
+        if 0 <= at < BINS:
             counts[at] += 1
-    peak = int(np.argmax(counts))
-    if counts[peak] == 0:
-        return 0.0
-    low = high = peak
-    while low > 0 and 2 * counts[low - 1] > counts[peak]:
-        low -= 1
-    while high < counts.size - 1 and 2 * counts[high + 1] > counts[peak]:
-        high += 1
-    total, n = 0.0, 0
-    for k in range(values.size):
-        at = int(np.floor(values[k] + 0.5)) + reach
-        if low <= at <= high:
-            total += values[k]
-            n += 1
-    return total / n
+    peak, height, right = -1, 0, BINS
+    for i in range(BINS):
+        if counts[i] > height and counts[i] > PEAK_PIXELS:
+            peak, height = i, counts[i]
+        elif peak >= 0 and counts[i] <= height // 2:
+            right = i
+            break
+    if peak < 0:
+        return float(np.nan)
+    left = peak
+    while left >= 0 and counts[left] > height // 2:
+        left -= 1
+    sigma, mean = (right - left) / 2.36, float(peak)
+    for _ in range(2):
+        reach = int(2 * sigma + 0.5)
+        total, first, second = 0, 0.0, 0.0
+        for i in range(max(0, peak - reach), min(BINS, peak + reach + 1)):
+            total += counts[i]
+            first += (i - mean) * counts[i]
+            second += (i - mean) ** 2 * counts[i]
+        sigma = np.sqrt(second / total - (first / total) ** 2)
+        mean += first / total
+    mean += LOWEST
+    return mean if abs(mean) <= most and sigma <= PEAK_ADU else float(np.nan)
 
 
 @compiled

@@ -14,6 +14,7 @@ from smalldata_stream.detectors.common_mode import CommonMode
 from smalldata_stream.detectors.cspad import unbonded
 from smalldata_stream.detectors.families import FAMILIES
 from smalldata_stream.errors import ConstantsError
+from smalldata_stream.kernels.common_mode_banks import zero_peak
 from smalldata_stream.kernels.lanes import LANES
 from smalldata_stream.kernels.median import buffer_rows, median_of_many, medians, merges
 from smalldata_stream.protocols import PerEvent, Spec
@@ -42,13 +43,12 @@ def blocks(frame: Array, height: int, width: int) -> Array:
 
 
 def cspad(rng: np.random.Generator) -> tuple[Array, Constants, Array, Array]:
-    """A raw frame, constants, its common mode per ASIC, and its photons in ADU."""
-    common = rng.normal(0, 6, (2, 1, 2))
+    """A raw frame, constants, its common mode per segment, and its photons in ADU."""
+    common = rng.normal(0, 6, (2, 1, 1))
     photons = 35.0 * rng.poisson(0.08, CSPAD)
     photons[unbonded(CSPAD)] = 0
     pedestals = rng.normal(1200, 30, CSPAD).astype("f4")
-    level = np.repeat(common, 194, axis=2)
-    raw = np.rint(pedestals + level + photons + rng.normal(0, 2.5, CSPAD)).astype("u2")
+    raw = np.rint(pedestals + common + photons + rng.normal(0, 2.5, CSPAD)).astype("u2")
     status = (rng.random(CSPAD) < 0.01).astype("u8")
     status[unbonded(CSPAD)] = 2
     given = Constants(detector="cspad", pedestals=pedestals, pixel_status=status)
@@ -65,9 +65,8 @@ def test_cspad_finds_the_common_mode_that_was_put_in(number: int, error: float) 
     assert given.pixel_status is not None
     good = given.pixel_status == 0
     found = np.where(good, without - with_it, np.nan)
-    per_asic = found.reshape(2, 185, 2, 194)
-    assert np.nanmax(np.nanstd(per_asic, axis=(1, 3))) < 1e-3
-    assert np.abs(np.nanmean(per_asic, axis=(1, 3)) - common[:, 0]).max() < error
+    assert np.nanmax(np.nanstd(found, axis=(1, 2))) < 1e-3
+    assert np.abs(np.nanmean(found, axis=(1, 2)) - common[:, 0, 0]).max() < error
     assert np.abs(common).max() > 5
     empty = good & (photons == 0)
     assert with_it[empty].std() < 3 < 4 < without[empty].std()
@@ -80,14 +79,34 @@ def test_unbonded_pixels_count_though_they_are_bad() -> None:
     flat = raw.astype("f4") - given.pedestals
     mean = np.array(
         [
-            [flat[s, i, i + 194 * a] for i in range(0, 185, 10)]
+            [flat[s, i, i + 194 * a] for i in range(10, 185, 10) for a in range(2)]
             for s in range(2)
-            for a in range(2)
         ]
     ).mean(axis=1)
-    want = flat - np.repeat(mean.reshape(2, 1, 2), 194, axis=2)
+    want = flat - mean.reshape(2, 1, 1)
     good = given.pixel_status == 0
     np.testing.assert_allclose(got[good], want[good], atol=2e-3)
+
+
+def test_the_zero_peak_is_that_of_psana_of_lcls1() -> None:
+    rng = np.random.default_rng(9)
+    empty = rng.normal(-7.3, 2.5, 50_000)
+    values = np.concatenate([empty, empty[:20_000] + 35]).astype("f4")
+    away = np.sign(values) * np.floor(np.abs(values) + 0.5)  # halves away from 0
+    bins, counts = np.unique(away, return_counts=True)
+    peak = bins[counts.argmax()]
+    half = bins[(counts > counts.max() // 2) & (np.abs(bins - peak) < 20)]
+    sigma = (half.max() + 1 - (half.min() - 1)) / 2.36
+    for _ in range(2):
+        near = away[np.abs(away - peak) <= int(2 * sigma + 0.5)]
+        mean, sigma = near.mean(), near.std()
+    assert abs(zero_peak(values, 25.0) - mean) < 1e-9
+    assert abs(mean + 7.3) < 0.1
+    assert np.isnan(zero_peak(values, 7.0))
+    assert np.isnan(zero_peak(np.full(100, 3, "f4"), 25.0))
+    assert zero_peak(np.full(101, -3, "f4"), 25.0) == -3
+    wide = np.repeat(np.arange(-200, 200), 150).astype("f4")
+    assert np.isnan(zero_peak(wide, 250.0))
 
 
 def test_segments_of_any_camera() -> None:
@@ -115,7 +134,7 @@ def test_a_common_mode_beyond_the_limit_is_left() -> None:
     assert (one(prepare("opal", raw, given, common_mode=few), raw)[1] == 30).all()
 
 
-@pytest.mark.parametrize("method", ["quiet", "quiet_zeroed"])
+@pytest.mark.parametrize("method", ["quiet", "quiet_zeroed", "banks+quiet"])
 def test_quiet_pixels_of_an_epix100(method: Any) -> None:
     rng = np.random.default_rng(6)
     pedestals = rng.normal(3000, 20, EPIX100).astype("f4")
@@ -128,6 +147,9 @@ def test_quiet_pixels_of_an_epix100(method: Any) -> None:
     got = one(prepare("epix100", raw, given, calibration="pedestal", common_mode=plan), raw)
 
     flat = raw - pedestals
+    if method == "banks+quiet":
+        by = np.median(blocks(flat, 352, 96), axis=(3, 4)).reshape(2, 8)
+        flat -= np.repeat(np.repeat(by, 352, axis=0), 96, axis=1)
     bright = flat >= 10 * rms
     near = bright.copy()
     near[1:] |= bright[:-1]

@@ -101,6 +101,30 @@ class TestEpicsOnce(OnceContract):
         return {"lxt": 1.0, "shutter": "OPEN", "temp": 3.0}
 
 
+class TestEnvironmentOfAnEpix10ka(DetectorContract):
+    """The names that the DAQ writes; its power supplies and sensors, no pixels."""
+
+    def make(self) -> DefaultDetector:
+        return Environment("epixquad")
+
+    def data(self) -> Mapping[str, Data]:
+        names = ("sht31Hum", "nctLocTempC", "asicA0_2V5_CurrmA", "therm0TempC", "pwrAnaVin")
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", name): [np.float32(k), GAP] for k, name in enumerate(names)
+        }
+        fields["raw", "frameCount"] = [np.uint16(1), GAP]
+        return {"epixquad": Data(type="epix10ka", fields=fields)}
+
+    def expected(self) -> Expected:
+        return {
+            "sht31Hum": [0.0, GAP],
+            "nctLocTempC": [1.0, GAP],
+            "asicA0_2V5_CurrmA": [2.0, GAP],
+            "therm0TempC": [3.0, GAP],
+            "pwrAnaVin": [4.0, GAP],
+        }
+
+
 class TestEnvironment(DetectorContract):
     def make(self) -> DefaultDetector:
         return Environment("epix")
