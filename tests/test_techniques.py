@@ -80,6 +80,37 @@ def test_xes_adds_up_over_the_rows(run: SimulatedFiles, tmp_path: Path) -> None:
         np.testing.assert_allclose(total, spectrum[laser].sum(axis=0), rtol=1e-6)
 
 
+def test_xes_has_the_photons_of_each_column(
+    run: SimulatedFiles, truth: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    with reduced(run, "xes", tmp_path) as f:
+        spectrum = f["jungfrau/emission_pj_ax_0_data"][:]
+        laser = f["lightStatus/laser"][:].astype(bool)
+        energies = f["jungfrau/emission_energies_histogram"][:].sum(axis=0)
+    true = np.zeros(spectrum.shape)
+    for i, event in enumerate(np.flatnonzero(truth["pulses/xray"])):
+        photons = slice(*truth["jungfrau/photon_offsets"][event : event + 2])
+        row, column, kev = (
+            truth[f"jungfrau/photon_{what}"][photons] for what in ("row", "column", "kev")
+        )
+        inside = (row >= 130) & (row < 330) & (column >= 550) & (column < 900)
+        true[i] = np.bincount(column[inside].astype(int) - 550, kev[inside], 350)
+    # What of a photon is in a pixel beside its own, and less than half of it, is left out.
+    seen = spectrum.sum(axis=1) / true.sum(axis=1)
+    assert 0.65 < seen.mean() < 0.8
+    assert seen.std() < 0.03
+    assert np.corrcoef(spectrum.sum(axis=0), true.sum(axis=0))[0, 1] > 0.999
+    found, expected = (
+        one[laser].sum() / laser.sum() / one[~laser].sum() * (~laser).sum()
+        for one in (spectrum, true)
+    )
+    assert expected > 1.05
+    assert abs(found / expected - 1) < 0.01
+    above = np.arange(160) * 0.2375 > 7
+    peak = np.flatnonzero(above)[energies[above].argmax()] * 0.2375
+    assert abs(peak - 9.5) < 0.5
+
+
 def test_rixs_has_two_lines_at_their_places(run: SimulatedFiles, tmp_path: Path) -> None:
     with reduced(run, "rixs", tmp_path) as f:
         spectrum = f["andor_slow/spectrum_pj_ax_0_data"][:]

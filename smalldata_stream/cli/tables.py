@@ -25,6 +25,42 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def dropped_lines(dropped: Sequence[str]) -> list[str]:
+    r"""What a graph asked for in vain, briefly: detectors that are not there in one line.
+
+    ``dropped`` has lines ``name: why``, as they are kept in ``/provenance/dropped``.
+
+    >>> dropped = ["cam: not in this run", "pcav: no detector 'pcav' in this run"]
+    >>> dropped += ["epics: no EPICS variable a, b, c, d, e, f"]
+    >>> print("\n".join(dropped_lines(dropped)))
+    dropped from the graph: cam, pcav: not in this run
+    dropped from the graph: epics: no EPICS variable a, b, c and 3 more
+    (all of it: smalldata-stream check, or /provenance/dropped in the file)
+    """
+    absent: list[str] = []
+    others: list[str] = []
+    shortened = False
+    for line in dropped:
+        name, _, why = line.partition(": ")
+        listed = why.split(", ")
+        if why == "not in this run" or all(
+            part.startswith("no detector ") for part in why.split("; ")
+        ):
+            absent.append(name)
+        elif len(listed) > 4:
+            shortened = True
+            others.append(f"{name}: {', '.join(listed[:3])} and {len(listed) - 3} more")
+        else:
+            others.append(line)
+    told = [f"{', '.join(absent)}: not in this run"] if absent else []
+    lines = [f"dropped from the graph: {one}" for one in told + others]
+    if shortened:
+        lines.append(
+            "(all of it: smalldata-stream check, or /provenance/dropped in the file)"
+        )
+    return lines
+
+
 def shape_text(spec: Spec) -> str:
     """Shape of one event's value, as people write it."""
     if spec.kind == "ragged":
