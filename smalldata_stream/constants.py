@@ -135,7 +135,22 @@ class Constants:
         return Positions(x=x, y=y, z=z, row=row, column=column)
 
     def with_positions(self, where: Positions, source: str) -> Constants:
-        """The same with pixels at these places; ``source`` says who says so."""
+        """The same with pixels at these places; ``source`` says who says so.
+
+        A geometry of one segment fits frames that have no axis of segments.
+
+        >>> x, y = np.mgrid[0:2, 0:3].reshape(2, 1, 2, 3) * 50.0
+        >>> where = Positions.of(x, y, 0 * x, pixel_um=50.0)
+        >>> constants = Constants(detector="epix", pedestals=np.ones((2, 3)))
+        >>> constants.with_positions(where, "a text").pixel_x.shape
+        (2, 3)
+        """
+        shapes = [array.shape for array in self.arrays().values()]
+        shapes += [shape[1:] for shape in shapes]
+        if where.shape not in shapes:
+            long = [n for n in where.shape if n != 1]
+            fitting = (shape for shape in shapes if [n for n in shape if n != 1] == long)
+            where = where.shaped(next(fitting, where.shape))
         return replace(
             self,
             pixel_x=where.x,

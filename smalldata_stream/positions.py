@@ -55,6 +55,26 @@ class Positions:
         )
         return cls(x=x, y=y, z=z, row=row, column=column)
 
+    def shaped(self, shape: tuple[int, ...]) -> Positions:
+        """The same for frames of ``shape``, from which only axes of length 1 may differ.
+
+        Raises
+        ------
+        ValueError
+            If more does.
+
+        >>> x, y = np.mgrid[0:2, 0:3] * 75.0
+        >>> Positions.of(x, y, 0 * x, pixel_um=75.0).shaped((1, 2, 3)).shape
+        (1, 2, 3)
+        """
+        if self.shape == shape:
+            return self
+        if [n for n in self.shape if n != 1] != [n for n in shape if n != 1]:
+            raise ValueError(f"these are positions of {self.shape} pixels, not of {shape}")
+        arrays = (self.x, self.y, self.z, self.row, self.column)
+        x, y, z, row, column = (np.reshape(a, shape) for a in arrays)
+        return Positions(x=x, y=y, z=z, row=row, column=column)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the frame."""

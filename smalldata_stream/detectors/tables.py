@@ -215,16 +215,13 @@ def positions_in(
 ) -> Positions | None:
     """Where the pixels of frames of ``shape`` are, if the constants know."""
     found = None if constants is None else constants.positions
-    if found is None or found.shape == shape:
-        return found
-    if [n for n in found.shape if n != 1] != [n for n in shape if n != 1]:
+    try:
+        return None if found is None else found.shaped(shape)
+    except ValueError as error:
         raise ConstantsError(
-            f"{name}: its constants have positions of {found.shape} pixels, the frames are "
-            f"{shape}; fetch them again for this run"
-        )
-    arrays = (found.x, found.y, found.z, found.row, found.column)
-    x, y, z, row, column = (np.reshape(a, shape) for a in arrays)
-    return Positions(x=x, y=y, z=z, row=row, column=column)
+            f"{name}: its constants have positions of {found and found.shape} pixels, the "
+            f"frames are {shape}; fetch them again for this run"
+        ) from error
 
 
 def _fitted(
