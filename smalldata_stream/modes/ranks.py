@@ -9,6 +9,7 @@ still works on the last, so that it need not wait for the answer.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import threading
 import time
@@ -266,6 +267,7 @@ def ranks() -> Ranks:
     """
     if not launched():
         return Ranks()
+    _choose_library()
     try:
         import mpi4py
 
@@ -282,6 +284,17 @@ def ranks() -> Ranks:
             "which handing out work needs; use another MPI library"
         )
     return Ranks(MPI)
+
+
+def _choose_library() -> None:
+    """Have mpi4py load the family of libraries that the launcher belongs to.
+
+    Left to itself its wheel loads the first one found, and that of the index (MPICH) ends
+    the process where Open MPI's launcher started it.
+    """
+    chosen = {"MPI4PY_LIBMPI", "MPI4PY_MPIABI"} & os.environ.keys()
+    if "OMPI_COMM_WORLD_RANK" in os.environ and not chosen:
+        os.environ["MPI4PY_MPIABI"] = "openmpi"
 
 
 def unfinished(numbers: Iterable[int], done: Iterable[int]) -> Iterator[int]:

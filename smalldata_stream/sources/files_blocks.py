@@ -11,8 +11,6 @@ from smalldata_stream.sources.files_events import EventTable
 from smalldata_stream.sources.files_reader import RunReader
 from smalldata_stream.xtc2.faults import FaultLog
 
-LIVE_BLOCK_EVENTS = 128
-
 
 @dataclass(slots=True)
 class FileBlocks:
@@ -58,7 +56,7 @@ class GrowingBlocks:
     tables: Iterator[EventTable]
     limits: BatchLimits
     damage: FaultLog
-    size: int = LIVE_BLOCK_EVENTS
+    size: int
     count: None = None
     _table: EventTable | None = None
     _before: int = 0

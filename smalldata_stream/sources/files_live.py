@@ -37,6 +37,7 @@ from smalldata_stream.xtc2.index import ROW, walk_headers
 
 LOG = logging.getLogger(__name__)
 SAME_LIST_POLLS = 5
+LIVE_BLOCK_EVENTS = 128
 FIRST_EVENT_SECONDS = 3.0
 NEVER = int(np.iinfo(np.uint64).max)
 
@@ -210,8 +211,9 @@ class LiveRun:
             number=number,
             detectors=self._description.detectors,
             begin=begin_of(parts),
+            # The names they have in the end: a job that is resumed may find those.
             source="growing files: "
-            + ", ".join(str(one.stream.path) for one in self.growing),
+            + ", ".join(str(one.stream.path).removesuffix(GROWING) for one in self.growing),
         )
         for name, words in unknown_in(self._description).items():
             what = "its fields are those of the data alone, as psana reads no growing files"
@@ -242,7 +244,9 @@ class LiveRun:
         """
         damage = FaultLog()
         reader = self._reader(signals, damage)
-        return GrowingBlocks(reader, self._tables(reader), limits, damage)
+        return GrowingBlocks(
+            reader, self._tables(reader), limits, damage, size=LIVE_BLOCK_EVENTS
+        )
 
     def _reader(self, signals: Collection[Signal], log: FaultLog) -> RunReader:
         if self._used:

@@ -40,7 +40,6 @@ def _datasets(a: h5py.Dataset, b: h5py.Dataset, path: str) -> Iterator[str]:
     for what in ("dtype", "shape", "maxshape", "chunks", "compression", "shuffle"):
         if getattr(a, what) != getattr(b, what):
             yield f"{path} has {what} {getattr(a, what)} and {getattr(b, what)}"
-            return
     filters = [
         [d.id.get_create_plist().get_filter(i) for i in range(_filters(d))] for d in (a, b)
     ]

@@ -57,19 +57,22 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
-def words(ranks: int, *arguments: object) -> list[str]:
+def words(ranks: int, *arguments: object, mpiexec: str = str(BIN / "mpiexec")) -> list[str]:
     """The command line; without mpiexec for 0 ranks."""
-    launcher = [str(BIN / "mpiexec"), "-n", str(ranks)] if ranks else []
+    launcher = [mpiexec, "-n", str(ranks)] if ranks else []
     program = [sys.executable, "-m", "tests.mpi.program"]
     return [*launcher, *program, "run", *map(str, arguments)]
 
 
 def job(
-    ranks: int, *arguments: object, more: dict[str, str] | None = None
+    ranks: int,
+    *arguments: object,
+    more: dict[str, str] | None = None,
+    mpiexec: str = str(BIN / "mpiexec"),
 ) -> subprocess.CompletedProcess[str]:
     """Run a job to its end."""
     return subprocess.run(
-        words(ranks, *arguments),
+        words(ranks, *arguments, mpiexec=mpiexec),
         env=environment() | (more or {}),
         capture_output=True,
         text=True,

@@ -25,14 +25,14 @@ LONG_SECONDS = 200
 
 def main() -> int:
     import smalldata_stream.modes.blocks as blocks
-    import smalldata_stream.sources.files_blocks as files_blocks
     import smalldata_stream.sources.files_events as files_events
+    import smalldata_stream.sources.files_live as files_live
     import smalldata_stream.sources.psana_run as psana_run
     from smalldata_stream.cli import command_line
 
     files_events.BLOCK_BYTES = 0
     files_events.MIN_BLOCK_EVENTS = int(os.environ.get("BLOCK", "8"))
-    files_blocks.LIVE_BLOCK_EVENTS = 8
+    files_live.LIVE_BLOCK_EVENTS = 8
     psana_run.BLOCKS = 1
     blocks.CHECKPOINT_SECONDS = float(os.environ.get("CHECKPOINT", "0"))
     blocks.CHECKPOINT_SHARE = 1.0

@@ -1,0 +1,61 @@
+"""The machine's own MPI, where it has one: its launcher, its library, the same bits."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.mpi.case import Case, check
+from tests.mpi.jobs import job
+
+OPEN_MPI, MPICH = "mpiexec.openmpi", "mpiexec.mpich"
+PACKAGES = {OPEN_MPI: "openmpi-bin", MPICH: "mpich"}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(params=[OPEN_MPI, MPICH])
+def launcher(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if shutil.which(name) is None:
+        pytest.skip(f"no {name}: install the package {PACKAGES[name]}")
+    return name
+
+
+@pytest.fixture
+def settings(launcher: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the environment must say, as docs/batch.md tells."""
+    if launcher == OPEN_MPI:  # more ranks than cores, and as root, are this test's wish
+        allow = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+        return {**dict.fromkeys(allow, "1"), "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    # Debian's library has another name than all others of MPICH's family.
+    (library,) = Path("/usr/lib").glob("*/libmpich.so.12")
+    folder = tmp_path_factory.mktemp("lib")
+    (folder / "libmpi.so.12").symlink_to(library)
+    return {"LD_LIBRARY_PATH": str(folder)}
+
+
+def test_the_same_bits(
+    case: Case, tmp_path: Path, launcher: str, settings: dict[str, str]
+) -> None:
+    output = tmp_path / "out.h5"
+    done = job(3, *case.arguments(output), more=settings, mpiexec=launcher)
+    assert done.returncode == 0, done.stderr
+    assert "15 blocks by 3 ranks" in done.stdout
+    check(case, output)
+
+
+def test_a_killed_rank_is_told(
+    case: Case, tmp_path: Path, launcher: str, settings: dict[str, str]
+) -> None:
+    output = tmp_path / "out.h5"
+    more = {**settings, "DIE": "1:4:kill"}
+    done = job(3, *case.arguments(output), more=more, mpiexec=launcher)
+    assert done.returncode != 0
+    assert re.search(r"error: rank 1 was killed by SIGKILL with block \d+", done.stderr)
+    done = job(1, *case.arguments(output, "--resume"))
+    assert done.returncode == 0, done.stderr
+    check(case, output)
