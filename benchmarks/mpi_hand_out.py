@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smalldata_stream.modes.ranks import Numbers, Ranks, ranks
+from smalldata_stream.modes.hand_out import Numbers
+from smalldata_stream.modes.ranks import Ranks, ranks
 
 MANY, SOME = 10_000, 300
 BEGIN_SECONDS = 0.3

@@ -59,6 +59,12 @@ class Histogram:
         self.counts += np.bincount(places, minlength=len(self.counts))
         self.sum += float(values.sum())
 
+    def __add__(self, other: Histogram) -> Histogram:
+        both = self.copy()
+        both.counts += other.counts
+        both.sum += other.sum
+        return both
+
     def copy(self) -> Histogram:
         """The same counts, apart from this one."""
         copy = Histogram(self.bounds)

@@ -85,6 +85,17 @@ class State:
             queues=dict(self.queues),
         )
 
+    def with_rank(self, other: State) -> State:
+        """Together with what another rank of the same batch job has counted."""
+        return replace(
+            self,
+            newest=max(self.newest, other.newest),
+            last_batch=max(self.last_batch, other.last_batch),
+            read_bytes=self.read_bytes + other.read_bytes,
+            counts=self.counts + other.counts,
+            batches=self.batches + other.batches,
+        )
+
 
 def families(state: State) -> Iterator[Family]:
     """All metrics, in the order in which they are shown."""

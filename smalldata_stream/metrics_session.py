@@ -62,6 +62,7 @@ class SessionCounts:
         self._reasons = {stage: Bounded(MAX_REASONS) for stage in STAGES}
         self._node_names = Bounded(MAX_NODES)
         self._rising: dict[tuple[str, str], Rising] = {}
+        self._ranks: dict[int, State] = {}
 
     def begin(self, declaration: Declaration, plan: Plan) -> None:
         """A run begins: its counts are added to those of the runs before."""
@@ -186,17 +187,38 @@ class SessionCounts:
             self._measure(self._unpublished.popleft(), now)
 
     def families(self) -> list[Family]:
-        """All metrics as they are now.
+        """All metrics as they are now, of all ranks that were told of.
 
         One batch is in all of them or in none, but for those of the nodes: these count as
         they go.
         """
+        state = self.snapshot()
+        with self._lock:
+            others = list(self._ranks.values())
+        for other in others:
+            state = state.with_rank(other)
+        return list(families(state))
+
+    def snapshot(self) -> State:
+        """What was counted here, as it is now."""
         with self._lock:
             state, nodes = self._state.snapshot(), self._nodes
             counts = self._former, self._current
         # Nothing below keeps the graph waiting.
         state.counts = sum(counts, node_counts(nodes))
-        return list(families(state))
+        return state
+
+    def rank(self, rank: int, state: State) -> None:
+        """What another rank of the job has counted so far."""
+        with self._lock:
+            self._ranks[rank] = state
+
+    def handed_over(self) -> State:
+        """What was counted here, but for the ledger: the run is over, and rank 0 has it."""
+        self._finish_run()
+        with self._lock:
+            self._former.events, self._former.errors = {}, {}
+        return self.snapshot()
 
 
 def nbytes_of(batch: Batch) -> int:

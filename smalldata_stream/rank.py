@@ -11,6 +11,9 @@ import os
 LAUNCHED = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "PALS_RANKID")
 """Variables of which a launcher of MPI jobs sets one: MPICH and Intel, PMIx, Open MPI."""
 
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+"""Variables in which launchers of MPICH's family and Open MPI say how many they start."""
+
 NOTHING = -1
 
 
@@ -22,6 +25,11 @@ def launched() -> bool:
 def rank_told() -> str | None:
     """The rank as the launcher tells it; None where there is no launcher."""
     return next((os.environ[name] for name in LAUNCHED if name in os.environ), None)
+
+
+def size_told() -> int | None:
+    """The number of ranks as the launcher tells it; None where it does not."""
+    return next((int(os.environ[name]) for name in SIZES if name in os.environ), None)
 
 
 class InHand:

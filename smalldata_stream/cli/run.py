@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import socket
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +20,9 @@ from smalldata_stream.cli.source import data_directory, open_source, source_argu
 from smalldata_stream.cli.tables import dropped_lines, ledger_table
 from smalldata_stream.errors import SourceError
 from smalldata_stream.loading import GraphFile, load_graph
+from smalldata_stream.modes.agreed import agreed
 from smalldata_stream.modes.batch import MAX_FAILURES, Options
-from smalldata_stream.modes.blocks import Outcome, agreed, reduce_blocks
+from smalldata_stream.modes.blocks import Outcome, reduce_blocks
 from smalldata_stream.modes.calibration import find_constants
 from smalldata_stream.modes.folder import Output, WholeAlreadyError
 from smalldata_stream.modes.job_page import JobPage
@@ -31,7 +35,7 @@ from smalldata_stream.protocols import Run
 from smalldata_stream.run import RunInfo
 
 if TYPE_CHECKING:
-    from smalldata_stream.metrics import Metrics
+    from smalldata_stream.metrics_session import SessionCounts
 
 FINISHED_WITH_FAULTS = 3
 
@@ -91,19 +95,28 @@ def run(options: argparse.Namespace) -> int:
     with speaking_for_all(ranks):
         graph = agreed(ranks, lambda: load_graph(options.graph))
         metrics = agreed(ranks, lambda: textfile_metrics(options.metrics_textfile, ranks))
-        reduce = partial(reduce_source, graph=graph, metrics=metrics, ranks=ranks)
+        about = where(ranks.gathered(socket.gethostname()))
+        reduce = partial(
+            reduce_source, graph=graph, metrics=metrics, ranks=ranks, about=about
+        )
         return each_run(options, reduce)
 
 
 def reduce_source(
-    options: argparse.Namespace, *, graph: GraphFile, metrics: Metrics | None, ranks: Ranks
+    options: argparse.Namespace,
+    *,
+    graph: GraphFile,
+    metrics: SessionCounts | None,
+    ranks: Ranks,
+    about: str,
 ) -> int:
     """Reduce every run of one source."""
     runs = agreed(ranks, lambda: iter(open_source(options).runs()))
     faults = found = 0
     while (a_run := agreed(ranks, lambda: next(runs, None))) is not None:
         found += 1
-        faults += reduce_one(options, a_run, graph, metrics, ranks, first=found == 1)
+        first = found == 1
+        faults += reduce_one(options, a_run, graph, metrics, ranks, about, first=first)
     if not found:
         raise SourceError("the data hold no run")
     return FINISHED_WITH_FAULTS if faults else 0
@@ -113,8 +126,9 @@ def reduce_one(
     options: argparse.Namespace,
     a_run: Run,
     graph: GraphFile,
-    metrics: Metrics | None,
+    metrics: SessionCounts | None,
     ranks: Ranks,
+    about: str,
     *,
     first: bool,
 ) -> int:
@@ -136,6 +150,7 @@ def reduce_one(
             max_failures=options.max_failures,
             metrics=metrics,
             command=command(ranks),
+            ranks=about,
         )
         try:
             outcome = reduce_blocks(a_run, graph, output, constants, how, ranks)
@@ -164,14 +179,25 @@ def command(ranks: Ranks) -> str:
     return launcher + "smalldata-stream " + shlex.join(sys.argv[1:])
 
 
-def textfile_metrics(path: Path | None, ranks: Ranks) -> Metrics | None:
-    """Metrics that are written to a file, if anybody wants them: one file per rank."""
+def where(hosts: Sequence[str]) -> str:
+    """How many ranks a job has, and where, from the host of each.
+
+    >>> where(["drp7", "drp8", "drp7"])
+    '3 on drp7 (2), drp8 (1)'
+    """
+    each = ", ".join(f"{host} ({n})" for host, n in Counter(hosts).items())
+    return f"{len(hosts)} on {each}"
+
+
+def textfile_metrics(path: Path | None, ranks: Ranks) -> SessionCounts | None:
+    """Metrics, if anybody wants them; rank 0 writes those of all ranks to a file."""
     if path is None:
         return None
-    from smalldata_stream.metrics import Metrics
-
     if not ranks.first:
-        path = path.with_name(f"{path.stem}-rank{ranks.rank}{path.suffix}")
+        from smalldata_stream.metrics_session import SessionCounts
+
+        return SessionCounts("batch")
+    from smalldata_stream.metrics import Metrics
 
     metrics = Metrics("batch")
     metrics.textfile(path)

@@ -15,7 +15,7 @@ from smalldata_stream.plan import Plan
 from smalldata_stream.protocols import Run, Sink
 
 if TYPE_CHECKING:
-    from smalldata_stream.metrics import Metrics
+    from smalldata_stream.metrics_session import SessionCounts
 
 MAX_FAILURES = 0.1
 """Share of the events on which one node may fail before a batch job gives up."""
@@ -36,14 +36,15 @@ class Options:
     """How a batch job runs.
 
     ``max_failures`` is the share of events on which one node may fail; beyond it the job
-    ends with `NodeFailures`.
+    ends with `NodeFailures`. ``command`` and ``ranks`` are kept in the file.
     """
 
     limits: BatchLimits = field(default_factory=BatchLimits)
     max_failures: float = MAX_FAILURES
     progress: Progress = silent
-    metrics: Metrics | None = None
+    metrics: SessionCounts | None = None
     command: str = ""
+    ranks: str = ""
 
 
 def reduce_run(

@@ -10,28 +10,30 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar
+from typing import Any
 
 from sinks.hdf5_parts import Merged, PartSink, Rows
 from smalldata_stream.errors import SmalldataError, SourceError
 from smalldata_stream.graph import FindConstants
 from smalldata_stream.loading import GraphFile
+from smalldata_stream.modes.agreed import agreed
 from smalldata_stream.modes.batch import ENOUGH_TO_JUDGE, Options, check_failures
 from smalldata_stream.modes.done import SUFFIX, Done, gathered, load
-from smalldata_stream.modes.folder import Folder, Output, WholeAlreadyError, folder_of
-from smalldata_stream.modes.ranks import Numbers, Ranks, unfinished
+from smalldata_stream.modes.folder import Folder, Output, folder_of
+from smalldata_stream.modes.hand_out import Numbers
+from smalldata_stream.modes.ranks import Ranks, unfinished
 from smalldata_stream.modes.session import Report, Session
 from smalldata_stream.protocols import Divisible, Run
 from smalldata_stream.rank import IN_HAND
 
-T = TypeVar("T")
-
 CHECKPOINT_SECONDS = 5.0
 CHECKPOINT_SHARE = 0.05
 """Of a rank's time, that it takes at most to make what was done safe."""
+
+REPORT_SECONDS = 5.0
+"""How often rank 0 gets to know what the others have counted for the metrics."""
 
 
 class RankError(Exception):
@@ -111,6 +113,7 @@ class Job:
                 constants,
                 metrics=options.metrics,
                 command=options.command,
+                ranks=options.ranks,
             ),
         )
         self._folder: Folder | None = None
@@ -125,6 +128,7 @@ class Job:
         self._before = ranks.reduced(set(self._earlier.rows), set.update) or set()
         self._events_before = ranks.reduced([self._earlier.ledger.read], list.extend) or []
         self._due = time.monotonic() + CHECKPOINT_SECONDS
+        self._report_due = 0.0
         self._safe = True
 
     def stop(self) -> None:
@@ -144,7 +148,8 @@ class Job:
     def _key(self, output: Output) -> dict[str, str]:
         """What the file is made from: a job that resumes another must agree in it."""
         about = dict(self.session.declaration.provenance)
-        del about["command"]
+        for name in ("command", "ranks"):
+            about.pop(name, None)
         about["events"] = str(self._run.info.events)
         about["block"] = f"{self._blocks.size} events"
         about["compression"] = output.compression
@@ -171,7 +176,7 @@ class Job:
         known = self._blocks.count
         every = count() if known is None else range(known)
         numbers = unfinished(every, self._before)
-        with self._ranks.handing_out(numbers, self._told) as handed:
+        with self._ranks.handing_out(numbers, self._told, self._reported) as handed:
             number = handed.next()
             while number is not None:
                 found = self._block(number, handed)
@@ -188,6 +193,7 @@ class Job:
             handed.left(read + self._blocks.size - session.ledger.read - len(batch))
             session.take(batch)
             handed.tell(session.ledger.read)
+            self._report(handed)
         if self._blocks.count is None and session.ledger.read == read:
             return False
         self._done.rows[number] = Rows(self._sink.name, before, self._sink.rows)
@@ -205,6 +211,17 @@ class Job:
         self._read[rank] = events
         read = sum(self._events_before) + sum(self._read.values())
         self._options.progress(read, self._run.info.events)
+
+    def _report(self, handed: Numbers) -> None:
+        """Have rank 0 know, now and then, what was counted here."""
+        metrics, now = self._options.metrics, time.monotonic()
+        if metrics is not None and not self._ranks.first and now >= self._report_due:
+            self._report_due = now + REPORT_SECONDS
+            handed.report(metrics.snapshot())
+
+    def _reported(self, rank: int, counts: Any) -> None:
+        if self._options.metrics is not None:
+            self._options.metrics.rank(rank, counts)
 
     def _checkpoint(self) -> None:
         """Make what was done safe."""
@@ -228,8 +245,19 @@ class Job:
         """Put together what all ranks have done."""
         agreed(self._ranks, self._close)
         self._earlier.merge(self._done)
+        self._hand_over()
         whole = self._ranks.reduced(self._earlier, Done.merge)
         return agreed(self._ranks, lambda: self._put_together(whole) if whole else None)
+
+    def _hand_over(self) -> None:
+        """Give rank 0 what was counted here; the ledger it gets with what was done."""
+        metrics, ranks = self._options.metrics, self._ranks
+        if metrics is None:
+            return
+        mine = None if ranks.first else metrics.handed_over()
+        for rank, counts in (ranks.reduced({ranks.rank: mine}, dict.update) or {}).items():
+            if counts is not None:
+                metrics.rank(rank, counts)
 
     def _close(self) -> None:
         alone = self._ranks.size == 1 and not self._earlier.rows
@@ -264,22 +292,3 @@ class Job:
             blocks=len(whole.rows),
             resumed=len(self._before),
         )
-
-
-def agreed(ranks: Ranks, work: Callable[[], T]) -> T:
-    """``work`` in all ranks; where it fails in one, all of them raise."""
-    problem: SmalldataError | WholeAlreadyError | None = None
-    try:
-        value = work()
-    except (SmalldataError, WholeAlreadyError) as error:
-        problem = error
-    said = ranks.gathered(None if problem is None else (type(problem), str(problem)))
-    if problem is not None:
-        raise problem
-    for rank, what in enumerate(said):
-        if what is not None:
-            kind, text = what
-            if kind is WholeAlreadyError:
-                raise WholeAlreadyError(text)
-            raise SmalldataError(f"rank {rank} of {ranks.size}: {text}")
-    return value

@@ -15,7 +15,9 @@ from smalldata_stream.loading import GraphFile
 LIBRARIES = ("numpy", "streamz", "numba", "h5py", "psana")
 
 
-def provenance(g: Graph, graph: GraphFile, command: str = "") -> dict[str, str]:
+def provenance(
+    g: Graph, graph: GraphFile, command: str = "", ranks: str = ""
+) -> dict[str, str]:
     """Name to text, for the file and for people."""
     return {
         "graph": graph.text,
@@ -35,6 +37,7 @@ def provenance(g: Graph, graph: GraphFile, command: str = "") -> dict[str, str]:
         ),
         "dropped": "\n".join(g.plan.dropped),
         "command": command,
+        **({"ranks": ranks} if ranks else {}),
     }
 
 

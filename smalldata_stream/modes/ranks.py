@@ -2,13 +2,11 @@
 
 A process that no MPI launcher started is the one rank of its job, and mpi4py is not
 imported. All waiting here looks again after a millisecond or so instead of spinning: a
-rank that waits leaves its core to one that works. A rank asks for its next number while it
-still works on the last, so that it need not wait for the answer.
+rank that waits leaves its core to one that works.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -18,25 +16,27 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from smalldata_stream.errors import SmalldataError
-from smalldata_stream.rank import launched
+from smalldata_stream.modes.hand_out import (
+    ANSWER,
+    ASK,
+    LEAVE,
+    REPORT,
+    Asking,
+    Numbers,
+    Reported,
+    Server,
+    Told,
+)
+from smalldata_stream.rank import launched, size_told
 
 T = TypeVar("T")
 
-_ASK, _ANSWER, _TELL, _SHARE, _REDUCE = range(1, 6)
+_SHARE, _REDUCE = 11, 12
 _QUICK, _SLOW, _LAZY = 0.0001, 0.0005, 0.002
 """Seconds between two looks for a message: first, when none comes to a rank that waits, and
 when none comes to rank 0, which works meanwhile: a look costs it 20 us."""
 _SWITCH_SECONDS = 0.0005
 """The thread that hands out gets its turn so soon, also from a rank 0 busy in Python."""
-TELL_SECONDS = 0.5
-"""How often a rank says how far it is."""
-AHEAD_SECONDS = 0.02
-"""A rank asks for its next number when the last one is expected to take no longer: many
-times what an answer takes, and little enough to lose at the end, where a rank may have two
-numbers while others have none."""
-
-Told = Callable[[int, int], None]
-"""Called with a rank and the events that it has read so far."""
 
 
 class Ranks:
@@ -110,15 +110,23 @@ class Ranks:
         return [every[rank] for rank in range(self.size)]
 
     @contextmanager
-    def handing_out(self, numbers: Iterator[int], told: Told) -> Iterator[Numbers]:
+    def handing_out(
+        self,
+        numbers: Iterator[int],
+        told: Told,
+        reported: Reported = lambda rank, what: None,
+    ) -> Iterator[Numbers]:
         """Hand ``numbers``, which are rank 0's, out to whoever asks, each once.
 
-        Rank 0 does it from a thread, beside its own work; ``told`` is called there.
+        Rank 0 does it from a thread, beside its own work; ``told`` and ``reported`` are
+        called there.
         """
         if not self.first:
-            yield Numbers(Asking(self._asking, self._hear))
+            theirs = Numbers(Asking(self._asking, self._hear))
+            yield theirs
+            theirs.leave()
             return
-        server = Server(numbers, told)
+        server = Server(numbers, told, reported)
         if self.size == 1:
             yield Numbers(server)
             return
@@ -133,11 +141,11 @@ class Ranks:
             sys.setswitchinterval(before)
 
     def _serve(self, server: Server) -> None:
-        """Answer the other ranks until each has heard that there is nothing left."""
-        asking = self.size - 1
+        """Answer the other ranks until each has left."""
+        working = self.size - 1
         pause = _QUICK
         status = self._mpi.Status()
-        while asking:
+        while working:
             message = self._asking.improbe(self._mpi.ANY_SOURCE, self._mpi.ANY_TAG, status)
             if message is None:
                 time.sleep(pause)
@@ -145,12 +153,15 @@ class Ranks:
                 continue
             pause = _QUICK
             rank, tag = status.Get_source(), status.Get_tag()
-            events, ended = message.recv()
+            said = message.recv()
+            if tag == REPORT:
+                server.report(said, rank)
+                continue
+            events, ended = said
             server.tell(events, rank)
-            if tag == _ASK:
-                number = server.next(ended=ended)
-                asking -= number is None
-                self._asking.send(number, rank, _ANSWER)
+            if tag == ASK:
+                self._asking.send(server.next(ended=ended), rank, ANSWER)
+            working -= tag == LEAVE
 
     def _hear(self, rank: int, tag: int, comm: Any = None) -> Any:
         pause = _QUICK
@@ -161,109 +172,13 @@ class Ranks:
         return message.recv()
 
 
-class Server:
-    """Numbers, each for one rank, and what the ranks have told; rank 0 asks it directly."""
-
-    def __init__(self, numbers: Iterator[int], told: Told):
-        self._numbers, self._told = numbers, told
-        self._lock = threading.Lock()
-
-    def next(self, *, ended: bool = False) -> int | None:
-        """The next number; None when all are handed out, or once a rank met the end."""
-        with self._lock:
-            if ended:
-                self._numbers = iter(())
-            return next(self._numbers, None)
-
-    def tell(self, events: int, rank: int = 0) -> None:
-        """A rank has read so many events."""
-        with self._lock:
-            self._told(rank, events)
-
-    def ask(self, events: int, *, ended: bool = False) -> None:
-        """Ask for the next number: there is no need to, it is there at once."""
-        self.tell(events)
-        if ended:
-            self.next(ended=True)
-
-    def answer(self) -> int | None:
-        """The number that was asked for."""
-        return self.next()
-
-
-class Asking:
-    """The server of rank 0, as another rank reaches it."""
-
-    def __init__(self, comm: Any, hear: Callable[[int, int, Any], Any]):
-        self._comm, self._hear = comm, hear
-
-    def ask(self, events: int, *, ended: bool = False) -> None:
-        """Ask for the next number; `answer` has it."""
-        self._comm.send((events, ended), 0, _ASK)
-
-    def answer(self) -> int | None:
-        """The number that was asked for."""
-        number: int | None = self._hear(0, _ANSWER, self._comm)
-        return number
-
-    def tell(self, events: int) -> None:
-        """Tell that so many events were read here."""
-        self._comm.send((events, False), 0, _TELL)
-
-
-class Numbers:
-    """Where one rank gets its numbers, and tells how far it is."""
-
-    def __init__(self, server: Server | Asking):
-        self.server = server
-        self._asked = False
-        self._events, self._begun, self._of_event = 0, 0, math.inf
-        self._said = self._since = time.monotonic()
-
-    def next(self, *, ended: bool = False) -> int | None:
-        """The next number, later than those before; None when there are no more.
-
-        ``ended`` says that the last one was behind the end: there are no more for anybody.
-        """
-        number: int | None = None
-        if self._asked:
-            number, self._asked = self.server.answer(), False
-            if number is None:
-                return None
-        if number is None or ended:
-            self.server.ask(self._events, ended=ended)
-            number = self.server.answer()
-        self._since, self._begun = time.monotonic(), self._events
-        return number
-
-    def left(self, events: int) -> None:
-        """Say that so many events of the number are still to come, beside those in hand.
-
-        If they will not take long, the next number is asked for.
-        """
-        if events > 0 and events * self._of_event > AHEAD_SECONDS:
-            return
-        if not self._asked:
-            self.server.ask(self._events)
-            self._asked = True
-
-    def tell(self, events: int) -> None:
-        """Say, now and then, that so many events were read here."""
-        self._events = events
-        now = time.monotonic()
-        self._of_event = (now - self._since) / max(1, events - self._begun)
-        if now - self._said >= TELL_SECONDS:
-            self._said = now
-            self.server.tell(events)
-
-
 def ranks() -> Ranks:
     """The ranks of this job; initialises MPI where a launcher started this process.
 
     Raises
     ------
     SmalldataError
-        If it did, and there is no MPI here.
+        If it did, and there is no MPI here, or another one.
     """
     if not launched():
         return Ranks()
@@ -283,7 +198,14 @@ def ranks() -> Ranks:
             f"{MPI.Get_library_version().splitlines()[0]} has no MPI_THREAD_MULTIPLE, "
             "which handing out work needs; use another MPI library"
         )
-    return Ranks(MPI)
+    found = Ranks(MPI)
+    if found.size != (size_told() or found.size):
+        raise SmalldataError(
+            f"the launcher started {size_told()} processes, but "
+            f"{MPI.Get_library_version().partition(',')[0]} sees {found.size}: launcher and "
+            "MPI library must be of one family; see docs/batch.md, Which MPI"
+        )
+    return found
 
 
 def _choose_library() -> None:

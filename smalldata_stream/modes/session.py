@@ -23,7 +23,7 @@ from smalldata_stream.protocols import Declaration, Fault, Result, Sink
 from smalldata_stream.run import RunInfo
 
 if TYPE_CHECKING:
-    from smalldata_stream.metrics import Metrics
+    from smalldata_stream.metrics_session import SessionCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +57,16 @@ class Session:
         sink: Sink,
         constants: FindConstants,
         *,
-        metrics: Metrics | None = None,
+        metrics: SessionCounts | None = None,
         command: str = "",
+        ranks: str = "",
     ):
         self._started = time.monotonic()
         self._graph: Graph = graph.build(run, constants)
         self._sink, self._metrics = sink, metrics
         self.run = run
         self.ledger = Ledger()
-        self.declaration = declare(self._graph, graph, command)
+        self.declaration = declare(self._graph, graph, command, ranks)
 
     @property
     def plan(self) -> Plan:
@@ -145,7 +146,7 @@ def kept_events(plan: Plan, batch: Batch, ledger: Ledger) -> Mask:
     return kept
 
 
-def declare(g: Graph, graph: GraphFile, command: str = "") -> Declaration:
+def declare(g: Graph, graph: GraphFile, command: str = "", ranks: str = "") -> Declaration:
     """All that a sink is told before the first event."""
     return Declaration(
         run=g.run,
@@ -153,5 +154,5 @@ def declare(g: Graph, graph: GraphFile, command: str = "") -> Declaration:
         totals=g.plan.totals(),
         plots=g.plan.plots(),
         config=g.plan.config,
-        provenance=provenance(g, graph, command),
+        provenance=provenance(g, graph, command, ranks),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sinks.hdf5 import Hdf5Sink
 from smalldata_stream.loading import load_graph
+from smalldata_stream.metrics import Metrics
 from smalldata_stream.modes.batch import Options, reduce_run
 from smalldata_stream.modes.calibration import find_constants
 from smalldata_stream.modes.session import Report
@@ -32,7 +33,9 @@ class Case:
         path = self.folder / ("native.h5" if native else "psana.h5")
         (run,) = source.from_run(SIMULATION.exp, 1, self.files.directory).runs()
         constants = find_constants(None, run.info, self.files.directory)
-        options = Options(max_failures=0.9)
+        metrics = Metrics("batch")
+        metrics.textfile(path.with_suffix(".prom"))
+        options = Options(max_failures=0.9, metrics=metrics)
         graph = load_graph(str(self.graph))
         return reduce_run(run, graph, Hdf5Sink(path), constants, options)
 

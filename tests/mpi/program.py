@@ -1,10 +1,11 @@
 """The command with small blocks and many checkpoints, dying where a test says.
 
 ``DIE`` is ``rank:block:how``: in that rank, in that block or the first one later that it
-gets, ``kill`` the process or its ``parent``, ``raise`` an error, or run into a full
-``disk``. The other ranks then stop at the first such block that they get, and hold it until
-the job is ended for them. ``merge`` instead of a block is when the parts are being put
-together, ``publish`` when the file is to get its name.
+gets, ``kill`` the process or its ``parent``, ``raise`` an error, run into a full ``disk``,
+or have SLURM ``requeue`` the job, which then does not die again. The other ranks stop at
+the first such block that they get, and hold it until the job is ended for them. ``merge``
+instead of a block is when the parts are being put together, ``publish`` when the file is to
+get its name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -36,7 +38,7 @@ def main() -> int:
     psana_run.BLOCKS = 1
     blocks.CHECKPOINT_SECONDS = float(os.environ.get("CHECKPOINT", "0"))
     blocks.CHECKPOINT_SHARE = 1.0
-    if "DIE" in os.environ:
+    if "DIE" in os.environ and os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
         rank, at, how = os.environ["DIE"].split(":")
         if at.isdigit():
             die_in_block(int(rank), int(at), how)
@@ -101,6 +103,9 @@ def die(how: str) -> None:
     elif how == "parent":
         os.kill(os.getppid(), signal.SIGKILL)
         threading.Event().wait(LONG_SECONDS)  # this process is killed with it
+    elif how == "requeue":
+        subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
+        threading.Event().wait(LONG_SECONDS)
     elif how == "disk":
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))

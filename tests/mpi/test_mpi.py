@@ -33,7 +33,9 @@ def test_the_case_has_all_that_is_hard(case: Case) -> None:
 
 @pytest.mark.parametrize("ranks", [pytest.param(0, marks=pytest.mark.slow), 3])
 def test_any_number_of_ranks(case: Case, tmp_path: Path, ranks: int) -> None:
-    done = job(ranks, *case.arguments(tmp_path / "out.h5"))
+    counted = case.folder / f"{ranks}.prom"
+    arguments = case.arguments(tmp_path / "out.h5", "--metrics-textfile", counted)
+    done = job(ranks, *arguments)
     assert done.returncode == 0, done.stderr
     assert "The ledger closes" in done.stdout
     if ranks:
@@ -41,6 +43,19 @@ def test_any_number_of_ranks(case: Case, tmp_path: Path, ranks: int) -> None:
         assert re.search(r"put together from \d parts: .* MB/s", done.stdout)
     assert done.stdout.count("120 events") == 1
     check(case, tmp_path / "out.h5")
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert file["provenance/ranks"].asstr()[()].startswith(f"{ranks or 1} on ")
+    assert len(list(case.folder.glob(f"{ranks}*.prom"))) == 1
+    assert counts(counted) == counts(case.serial.with_suffix(".prom"))
+
+
+def counts(textfile: Path) -> dict[str, float]:
+    """All that counts events, by the name and the labels but the file's."""
+    lines = textfile.read_text().replace(f'file="{textfile.name}"', "").splitlines()
+    samples = [line.rpartition(" ") for line in lines if "_total{" in line]
+    kept = {name: float(n) for name, _, n in samples if "seconds" not in name}
+    assert len(kept) > 20
+    return kept
 
 
 def test_a_killed_rank_ends_the_job_and_it_is_resumed(case: Case, tmp_path: Path) -> None:

@@ -20,9 +20,13 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(params=[OPEN_MPI, MPICH])
 def launcher(request: pytest.FixtureRequest) -> str:
     name: str = request.param
+    need(name)
+    return name
+
+
+def need(name: str) -> None:
     if shutil.which(name) is None:
         pytest.skip(f"no {name}: install the package {PACKAGES[name]}")
-    return name
 
 
 @pytest.fixture
@@ -59,3 +63,15 @@ def test_a_killed_rank_is_told(
     done = job(1, *case.arguments(output, "--resume"))
     assert done.returncode == 0, done.stderr
     check(case, output)
+
+
+def test_a_library_of_the_other_family_is_told(case: Case, tmp_path: Path) -> None:
+    need(OPEN_MPI)
+    need(MPICH)
+    arguments = case.arguments(tmp_path / "out.h5")
+    allow = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+    more = {**dict.fromkeys(allow, "1"), "MPI4PY_MPIABI": "openmpi"}
+    done = job(2, *arguments, more=more, mpiexec=MPICH)
+    assert done.returncode == 1
+    assert "error: the launcher started 2 processes, but Open MPI" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-LIFE_SECONDS = 300
-PATIENCE_SECONDS = 60.0
+LIFE_SECONDS = 900
+PATIENCE_SECONDS = 200.0
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
 
 CONFIGURATION = """\

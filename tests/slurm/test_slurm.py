@@ -14,7 +14,17 @@ import pytest
 
 from smalldata_stream.cli import main
 from smalldata_stream.simulate import Simulation, simulate
-from tests.slurm.cluster import cluster, environment_of, missing, state_of, wait_for
+from smalldata_stream.slurm import Job, submit
+from tests.mpi.case import Case, check
+from tests.mpi.jobs import BIN, ROOT
+from tests.slurm.cluster import (
+    cluster,
+    command,
+    environment_of,
+    missing,
+    state_of,
+    wait_for,
+)
 
 GRAPH = """
 def graph(g, run):
@@ -123,3 +133,38 @@ def test_a_job_for_every_new_run_also_after_a_restart(
     assert len(re.findall(r"^job \d+: ", out, re.MULTILINE)) == 1
     assert "xpptut26 run 5" in out
     assert [path.name for path in tmp_path.glob("*.h5")] == ["xpptut26_Run0005.h5"]
+
+
+@pytest.mark.skipif(not (BIN / "mpiexec").exists(), reason="no mpiexec: install mpich")
+def test_put_back_into_the_queue_a_job_goes_on_where_it_was(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(tmp_path)
+    results = tmp_path / "results"
+    results.mkdir()
+    output = results / "out.h5"
+    run, graph, *options = map(str, ("run", *case.arguments(output)))
+    del options[options.index("--run") : options.index("--run") + 2]  # the script has it
+    job = Job(
+        name="requeued",
+        runs=[1],
+        command=[sys.executable, "-m", "tests.mpi.program", run, graph, *options],
+        logs=tmp_path,
+        tasks_per_node=2,
+    )
+    script = tmp_path / "job.sh"
+    script.write_text(job.script())
+    for name, value in {"SLURM_CONF": str(slurm), "DIE": "0:4:requeue"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    number = submit(script)
+    log = tmp_path / f"requeued-{number}.log"
+    wait_for(lambda: "Restarts=1" in command(slurm, "scontrol", "show", "job", number))
+    # SLURM would wait two minutes before it starts it again.
+    wait_for(lambda: state_of(slurm, number) == {"PENDING"})
+    command(slurm, "scontrol", "update", f"JobId={number}", "StartTime=now")
+    wait_for(lambda: state_of(slurm, number) & {"COMPLETED", "FAILED"})
+    said = log.read_text()
+    assert state_of(slurm, number) == {"COMPLETED"}, said
+    assert re.search(r"resumed: [1-9]\d* of 15 blocks were done before", said)
+    check(case, output)
