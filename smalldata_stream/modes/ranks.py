@@ -200,10 +200,11 @@ def ranks() -> Ranks:
         )
     found = Ranks(MPI)
     if found.size != (size_told() or found.size):
+        library = MPI.Get_library_version().partition(",")[0]
         raise SmalldataError(
-            f"the launcher started {size_told()} processes, but "
-            f"{MPI.Get_library_version().partition(',')[0]} sees {found.size}: launcher and "
-            "MPI library must be of one family; see docs/batch.md, Which MPI"
+            f"the launcher started {size_told()} processes, but {library} sees "
+            f"{found.size}: launcher and MPI library must be of one family; see "
+            "docs/batch.md, Which MPI"
         )
     return found
 
