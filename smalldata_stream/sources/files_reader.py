@@ -70,7 +70,8 @@ class RunReader:
             some = rows[rows["service"] == service]
             self._in_force.add(stream.blocks(some, np.arange(len(some))), kind)
         steps = rows["timestamp"][rows["service"] == Service.BEGIN_STEP]
-        self._begun = np.union1d(self._begun, steps)
+        if len(steps):
+            self._begun = np.union1d(self._begun, steps)
 
     def batches(
         self,

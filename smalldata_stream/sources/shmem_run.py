@@ -241,6 +241,7 @@ class ShmemRun:
             self._finish(self.feed.ends(arrival))
             if isinstance(arrival, Transition) and not self._end:
                 reader.take_transitions(self._stream, self._take_transitions([arrival.raw]))
+                self._stream.rows = self._stream.rows[:0]  # there is no end to them
 
     def _count(self) -> None:
         """Take over what the feed has counted."""
@@ -264,10 +265,8 @@ class ShmemRun:
         self._stream.files[_TRANSITIONS].buffer = buffer
         rows = walk_headers(buffer, 0, _TRANSITIONS).rows
         self._stream.extend(rows)
-        pauses = rows["timestamp"][rows["service"] == Service.DISABLE]
-        self._pauses = np.union1d(self._pauses, pauses)
-        enables = rows["timestamp"][rows["service"] == Service.ENABLE]
-        self._enables = np.union1d(self._enables, enables)
+        self._pauses = with_more(self._pauses, rows, Service.DISABLE)
+        self._enables = with_more(self._enables, rows, Service.ENABLE)
         return rows
 
     def _due(self, limits: BatchLimits) -> bool:
@@ -327,3 +326,11 @@ class ShmemRun:
         for file in self._stream.files[:MOST_SLABS]:
             file.buffer = _NOTHING
         self.head.events.clear()
+
+
+def with_more(
+    times: NDArray[np.uint64], rows: NDArray[Any], service: Service
+) -> NDArray[np.uint64]:
+    """``times``, in order, with those of the transitions of a kind among ``rows``."""
+    more = rows["timestamp"][rows["service"] == service]
+    return np.union1d(times, more) if len(more) else times
