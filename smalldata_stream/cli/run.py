@@ -239,7 +239,8 @@ def tell(report: Report, path: Path | None, *, damaged: str = "damaged data: ") 
         print(f"failed: {letter.node} at event {letter.timestamp}: {letter.error}")
     more = len(report.ledger.dead_letters) - 5
     if more > 0:
-        print(f"failed: {more} more of these, see /ledger/dead_letters in the file")
+        see = "" if path is None else ", see /ledger/dead_letters in the file"
+        print(f"failed: {more} more of these{see}")
     print(ledger_table(report.ledger))
 
 

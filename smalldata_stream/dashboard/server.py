@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bokeh.document import Document
 from bokeh.server.server import Server
@@ -30,24 +30,47 @@ def serve(feed: Feed, host: str, port: int, begun: Callable[[str], None]) -> Non
     # Whatever the environment says: no page may need the network.
     settings.resources = "server"
     # It warns of every message that a browser which has just left does not get.
-    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
+    websockets = logging.getLogger("bokeh.server.views.ws")
+    websockets.setLevel(logging.ERROR)
+    port = free_port(host, port)
+    origins = [f"{name}:{port}".lower() for name in names(host)]
+    places = [f"http://{origin}/" for origin in origins]
 
     def browser(document: Document) -> None:
+        document.template_variables["places"] = places
         View(document, feed)
 
-    port = free_port(host, port)
     server = Server(
         browser, address=host, port=port, **LIFETIME, **CHECKED,
-        allow_websocket_origin=[f"{name}:{port}" for name in names(host)],
+        allow_websocket_origin=origins,
     )  # fmt: skip
+    plainly = PlainRefusal(places)
+    websockets.addFilter(plainly)
     server.start()
-    begun(f"http://{names(host)[0]}:{port}/")
+    begun(places[0])
     try:
         server.io_loop.start()
     except KeyboardInterrupt:
         pass
     finally:
         server.stop()
+        websockets.removeFilter(plainly)
+
+
+class PlainRefusal(logging.Filter):
+    """Says what to write where Bokeh refuses a browser, instead of Bokeh's own options."""
+
+    def __init__(self, places: Sequence[str]) -> None:
+        super().__init__()
+        self._places = places
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change what is said of a page that was opened by another name; keep all."""
+        if record.msg.startswith("Refusing websocket connection"):
+            origin = record.args[0] if isinstance(record.args, tuple) else "?"
+            record.msg = "a browser that came to %s was refused; open the page as %s"
+            record.args = (origin, " or ".join(self._places))
+        return True
 
 
 def free_port(host: str, port: int) -> int:

@@ -18,7 +18,7 @@ header { background: #22303c; color: #fff; padding: 10px 32px; display: flex; ga
          align-items: center; justify-content: space-between; flex-wrap: wrap }
 nav { background: #fff; border-bottom: 1px solid #dde3e8; padding: 0 24px }
 main { max-width: 1900px; margin: 0 auto; padding: 16px 32px 48px }
-#silent { background: #c0392b; color: #fff; font: 600 26px/1.4 sans-serif;
+#silent, #stranger { background: #c0392b; color: #fff; font: 600 26px/1.4 sans-serif;
         padding: 14px 32px; display: none }
 </style>
 {{ bokeh_css }}
@@ -28,13 +28,17 @@ main { max-width: 1900px; margin: 0 auto; padding: 16px 32px 48px }
 <div id="top">
 <header>{{ embed(roots.header) }}{{ embed(roots.controls) }}</header>
 <div id="silent">The dashboard does not answer: this page stands still</div>
+<div id="stranger">The dashboard does not answer to this name.
+Open it as {{ places | join(" or ") }}</div>
 {{ embed(roots.banner) }}
 <nav>{{ embed(roots.tabs) }}</nav>
 </div>
 <main>{{ embed(roots.body) }}</main>
 <script>
 window.beat = Date.now()
-setInterval(async () => {
+const stranger = !{{ places | tojson }}.includes(`http://${location.host.toLowerCase()}/`)
+document.getElementById("stranger").style.display = stranger ? "block" : "none"
+if (!stranger) setInterval(async () => {
     const silent = window.lost || Date.now() - window.beat > 6000
     document.getElementById("silent").style.display = silent ? "block" : "none"
     if (!window.lost) return
@@ -45,7 +49,7 @@ setInterval(async () => {
 {% endblock %}
 """
 """The frame; ``window.beat`` is when the page was last spoken to, ``window.lost`` is true
-once its connection is closed."""
+once its connection is closed; ``places`` are the addresses that the page may have."""
 
 HEADER = """
 :host { color: #fff; font: 13px/1.4 sans-serif; min-width: 0; flex: 1 1 auto }

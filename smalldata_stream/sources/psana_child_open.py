@@ -10,6 +10,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from smalldata_stream.batch import Signal
@@ -42,9 +43,20 @@ def import_psana() -> Any:
     import psana
     from psana.psexp import ds_base
 
+    leave_no_shared_memory()
     # Directory mode asks a web service which files there are, even when told where.
     ds_base.DataSourceBase._get_file_info_from_db = lambda self, run: {}
     return psana
+
+
+def leave_no_shared_memory() -> None:
+    """Have the kernel take back MPI's shared memory when this process ends, killed or not.
+
+    MPI is initialised by the import of psana; MPICH names its file by the process id, and
+    nobody else opens it: this process is alone.
+    """
+    for file in Path("/dev/shm").glob(f"mpich_shm_{os.getpid():x}_*"):
+        file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.dashboard.pages import looking_at, open_tab, values, wait_for, wait_until_more
+from tests.dashboard.pages import (
+    dashboard,
+    looking_at,
+    open_tab,
+    values,
+    wait_for,
+    wait_until_more,
+)
 from tests.dashboard.shift import FAILING, shift
+from tests.plots.chromium import opened
 
 pytest.importorskip("bokeh", reason="Bokeh is not installed")
 
@@ -37,3 +45,18 @@ def test_a_graph_that_is_gone_and_one_that_comes_back(
                 found.page.get_by_text("is silent for").first.wait_for(state="detached")
                 wait_until_more(found, 0)
             assert found.complaints == []
+
+
+def test_a_page_opened_by_a_strange_name_says_what_to_write(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with shift(tmp_path_factory.mktemp("named")) as live, dashboard(live.address) as url:
+        port = url.rstrip("/").rpartition(":")[2]
+        # Chromium takes whatever ends in .localhost for this machine.
+        with opened(f"http://other.localhost:{port}/", 1000, 800) as found:
+            wait_for(found, "The dashboard does not answer to this name")
+            wait_for(found, f"Open it as {url} or http://localhost:{port}/")
+            assert not found.page.get_by_text("this page stands still").is_visible()
+        with opened(url, 1000, 800) as found:
+            wait_for(found, "events/s")
+            assert not found.page.get_by_text("does not answer to this name").is_visible()

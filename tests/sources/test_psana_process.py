@@ -87,6 +87,7 @@ def test_psana_dies_with_us(cam: Path) -> None:
     process.kill()
     process.communicate(timeout=SECONDS)
     assert ends(child)
+    assert not list(Path("/dev/shm").glob(f"mpich_shm_{child:x}_*"))
 
 
 def test_ctrl_c_ends_both_without_a_word(cam: Path) -> None:
