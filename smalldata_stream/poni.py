@@ -10,11 +10,14 @@ import numpy as np
 from smalldata_stream.kernels.scattering import Directions, Floats
 
 
-def directions(path: Path | str, x_um: Floats, y_um: Floats) -> Directions:
+def directions(
+    path: Path | str, x_um: Floats, y_um: Floats, z_um: Floats | float = 0.0
+) -> Directions:
     """The directions of pixels as the file says.
 
     ``x_um`` and ``y_um`` are the positions of the centres of the pixels along pyFAI's axes
-    1 (rows) and 2 (columns), from the corner of the detector: half a pixel for the first.
+    1 (rows) and 2 (columns), from the corner of the detector: half a pixel for the first;
+    ``z_um`` is how far behind the plane of the detector they are.
 
     Raises
     ------
@@ -23,12 +26,25 @@ def directions(path: Path | str, x_um: Floats, y_um: Floats) -> Directions:
     """
     ai = _loaded(path)
     detector = ai.detector
-    z, along_1, along_2 = ai.calc_pos_zyx(
-        d1=x_um * 1e-6 / detector.pixel1 - 0.5, d2=y_um * 1e-6 / detector.pixel2 - 0.5
-    )
+    rows = x_um * 1e-6 / detector.pixel1 - 0.5
+    columns = y_um * 1e-6 / detector.pixel2 - 0.5
+    behind = np.asarray(z_um) * 1e-6
+    if behind.any():
+        # pyFAI's compiled code takes one height for all pixels, its numpy one for each.
+        flat = [a.ravel() for a in np.broadcast_arrays(behind, rows, columns)]
+        made = ai.calc_pos_zyx(*flat, use_cython=False)
+        z, along_1, along_2 = (a.reshape(rows.shape) for a in made)
+    else:
+        z, along_1, along_2 = ai.calc_pos_zyx(d1=rows, d2=columns)
     r = np.sqrt(z**2 + along_1**2 + along_2**2)
     theta = np.arctan2(np.hypot(along_1, along_2), z)
-    return Directions(theta, np.arctan2(along_1, along_2) % (2 * np.pi), ai.dist / r)
+    height = ai.dist + behind
+    return Directions(
+        theta,
+        np.arctan2(along_1, along_2) % (2 * np.pi),
+        height / r,
+        ai.dist / height,
+    )
 
 
 def wavelength_angstrom(path: Path | str) -> float | None:

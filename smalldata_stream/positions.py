@@ -15,7 +15,8 @@ class Positions:
     """Centres of the pixels, µm, and their places in the assembled image.
 
     All have the shape of the frame. The axes are psana's: x goes down the rows of the
-    image, y along its columns, z along the beam.
+    image, y along its columns, z along the beam. ``whole`` is the `origin` of the detector,
+    where this is a part of it.
 
     Raises
     ------
@@ -32,6 +33,7 @@ class Positions:
     z: Array
     row: NDArray[np.int32]
     column: NDArray[np.int32]
+    whole: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("row", "column"):
@@ -73,7 +75,37 @@ class Positions:
             raise ValueError(f"these are positions of {self.shape} pixels, not of {shape}")
         arrays = (self.x, self.y, self.z, self.row, self.column)
         x, y, z, row, column = (np.reshape(a, shape) for a in arrays)
-        return Positions(x=x, y=y, z=z, row=row, column=column)
+        return Positions(x=x, y=y, z=z, row=row, column=column, whole=self.whole)
+
+    def cut(self, part: tuple[slice, ...], shape: tuple[int, ...]) -> Positions:
+        """Those of a part of the frame, in ``shape``; its image begins at its own edges.
+
+        >>> x, y = np.mgrid[0:2, 0:3] * 75.0
+        >>> whole = Positions.of(x, y, 0 * x, pixel_um=75.0)
+        >>> whole.cut((slice(1, 2), slice(1, 3)), (2,)).column.tolist()
+        [0, 1]
+        """
+        x, y, z, row, column = (
+            np.ascontiguousarray(a[part]).reshape(shape)
+            for a in (self.x, self.y, self.z, self.row, self.column)
+        )
+        return Positions(
+            x=x,
+            y=y,
+            z=z,
+            row=row - row.min(),
+            column=column - column.min(),
+            whole=self.origin,
+        )
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """The least x, the least y and the mean z of the whole detector."""
+        if self.whole is not None:
+            return self.whole
+        flat = self.z.size and self.z.max() == self.z.min()
+        z = self.z.flat[0] if flat else np.mean(self.z, dtype=np.float64)
+        return float(self.x.min()), float(self.y.min()), float(z)
 
     @property
     def shape(self) -> tuple[int, ...]:

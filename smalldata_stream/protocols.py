@@ -148,8 +148,9 @@ class Spec:
 
     ``shape`` is None where it is known only at the first event. ``mask`` (True = good
     pixel) has the shape of the value and goes with frames and what is cut from them.
-    ``found_in`` is what variable lists (droplets, photons) were found in. ``positions`` go
-    with the frames of a detector whose geometry is known.
+    ``noise`` is the rms of each pixel without light, of the same shape and in the unit of
+    the value. ``found_in`` is what variable lists (droplets, photons) were found in.
+    ``positions`` go with the frames of a detector whose geometry is known.
     """
 
     dtype: np.dtype[Any]
@@ -158,6 +159,7 @@ class Spec:
     unit: str = ""
     long_name: str = ""
     mask: Mask | None = None
+    noise: Array | None = None
     found_in: Spec | None = None
     positions: Positions | None = None
 

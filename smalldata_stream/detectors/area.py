@@ -150,6 +150,7 @@ class Calibration:
             np.dtype(np.float32),
             Spec(dtype=raw.dtype, unit="keV" if kind == "gain" else "ADU"),
             mask=None if good.all() else read_only(good),
+            noise=tables.noise,
             long_name="calibrated frame",
             positions=positions_in(constants, shape, name),
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.batch import Array, Mask
+from smalldata_stream.batch import Array, Mask, read_only
 from smalldata_stream.constants import Constants
 from smalldata_stream.detectors.common_mode import FROM_OTHERS, CommonMode, Step
 from smalldata_stream.detectors.family import Config, Family
@@ -28,13 +28,15 @@ class Tables:
 
     ``offset`` and ``factor`` are ``(states of the gain bits, pixels)`` float32, one state
     where there are no such bits; ``good`` has the shape of the frame; ``counting`` says
-    which pixels are in the common mode in which state, ``(states, pixels)``.
+    which pixels are in the common mode in which state, ``(states, pixels)``. ``rms`` is the
+    noise in ADU of each pixel in its first state, ``(pixels,)``, if it is known.
     """
 
     offset: NDArray[np.float32]
     factor: NDArray[np.float32]
     good: Mask
     counting: Mask
+    rms: NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -71,12 +73,16 @@ class Tables:
             for table in (offset, factor, usable)
         )
         usable = usable & (mode >= 0)
+        rms = constants.pixel_rms
+        if rms is not None:
+            rms = np.take_along_axis(rms.reshape(flat), mode[:1].clip(0), 0)[0]
         # 0 * (raw - 0) is +0; with a NaN in the table it would not be 0 at all.
         return cls(
             np.where(usable, offset, 0).astype(np.float32),
             np.where(usable, factor, 0).astype(np.float32),
             good_in(constants, shape, family) & usable.any(axis=0).reshape(shape),
             np.isin(mode, family.counting) & usable,
+            rms,
         )
 
     @classmethod
@@ -99,7 +105,16 @@ class Tables:
         offset, factor = self.offset.copy(), self.factor.copy()
         offset[..., bad if blind is None else bad & ~blind.reshape(-1)] = 0
         factor[..., bad] = 0
-        return Tables(offset, factor, good, self.counting & ~bad)
+        return replace(
+            self, offset=offset, factor=factor, good=good, counting=self.counting & ~bad
+        )
+
+    @property
+    def noise(self) -> Array | None:
+        """Noise of the calibrated frame, of its shape; 0 where there is no calibration."""
+        if self.rms is None:
+            return None
+        return read_only((self.rms * abs(self.factor[0])).reshape(self.good.shape))
 
     def scaled(self, gain: Array) -> Tables:
         """The tables for calibrated values times ``gain``, a number or one per pixel."""

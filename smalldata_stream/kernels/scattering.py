@@ -23,12 +23,14 @@ class Directions(NamedTuple):
 
     ``theta`` between beam and scattered ray, ``phi`` around the beam from +y (0) to +x
     (pi / 2), in radian; ``incidence`` the cosine of the angle between ray and normal of
-    the detector.
+    the detector; ``nearness`` the distance of the detector's plane over that of the
+    pixel's own, along the normal.
     """
 
     theta: Floats
     phi: Floats
     incidence: Floats
+    nearness: Floats | float = 1.0
 
 
 def directions(
@@ -37,8 +39,9 @@ def directions(
     center: tuple[float, float],
     distance: float,
     tilt: tuple[float, float] = (0.0, 0.0),
+    z: Floats | float = 0.0,
 ) -> Directions:
-    """The directions of pixels of a plane detector.
+    """The directions of pixels of a detector.
 
     Parameters
     ----------
@@ -50,6 +53,8 @@ def directions(
         From the sample to the plane, along its normal, in the unit of ``x``.
     tilt
         (tx, ty) in radian: the beam goes along (-sin ty cos tx, sin tx, cos ty cos tx).
+    z
+        How far behind the plane the pixels are, in the unit of ``x``.
 
     Notes
     -----
@@ -65,17 +70,18 @@ def directions(
     # The sample is at the origin.
     dx = x - center[0] + distance * beam[0] / beam[2]
     dy = y - center[1] + distance * beam[1] / beam[2]
-    r = np.sqrt(dx**2 + dy**2 + distance**2)
+    dz = distance + z
+    r = np.sqrt(dx**2 + dy**2 + dz**2)
     # e_y is y without what it has of the beam; e_x = e_y x beam.
     norm = math.hypot(beam[0], beam[2])
     e_y = (-beam[0] * beam[1] / norm, norm, -beam[1] * beam[2] / norm)
     e_x = (beam[2] / norm, 0.0, -beam[0] / norm)
-    along = beam[0] * dx + beam[1] * dy + beam[2] * distance
-    to_x = e_x[0] * dx + e_x[2] * distance
-    to_y = e_y[0] * dx + e_y[1] * dy + e_y[2] * distance
+    along = beam[0] * dx + beam[1] * dy + beam[2] * dz
+    to_x = e_x[0] * dx + e_x[2] * dz
+    to_y = e_y[0] * dx + e_y[1] * dy + e_y[2] * dz
     # Not the arc cosine: it loses half of the digits near the beam.
     theta = np.arctan2(np.hypot(to_x, to_y), along)
-    return Directions(theta, np.arctan2(to_x, to_y) % (2 * np.pi), distance / r)
+    return Directions(theta, np.arctan2(to_x, to_y) % (2 * np.pi), dz / r, distance / dz)
 
 
 def momentum_transfer(theta: Floats, wavelength: float) -> Floats:
@@ -105,10 +111,12 @@ def polarization(of: Directions, along_y: float) -> Floats:
 
 
 def solid_angle(of: Directions) -> Floats:
-    """Solid angle of a pixel relative to one at normal incidence: cosine to the third.
+    """Solid angle of a pixel relative to one in the plane at normal incidence.
+
+    In the plane it is the cosine of the incidence to the third.
 
     >>> solid_angle(Directions(*np.array([[0.0], [0.0], [0.5]]))).tolist()
     [0.125]
     """
-    angle: Floats = of.incidence**3
+    angle: Floats = of.incidence**3 * of.nearness**2
     return angle

@@ -54,8 +54,9 @@ class Azimuthal:
         its axis 1, y its axis 2.
     x_um, y_um
         Positions of the pixels, of the shape of the frame; as psana has them, x is
-        vertical and y horizontal. Left out, they are those of the detector's geometry; z is
-        not used, the detector is a plane.
+        vertical and y horizontal. Left out, they are those of the detector's geometry, with
+        z, too, where its pixels are not in one plane: ``distance_mm`` is then that of their
+        mean z.
     pixel_size_um
         Instead of positions: the frame is one grid, the first pixel at (0, 0), x along the
         rows' axis and y along the columns'.
@@ -73,6 +74,9 @@ class Azimuthal:
         True = good pixel, of the shape of the frame; counts together with the detector's.
     threshold_adu
         ``x``: values below x count as 0; ``(low, high)``: values outside count as 0.
+    threshold_sigma
+        Pixels of the frame below so many times their noise count as 0; the noise is that
+        of the detector's constants.
     dark, gain
         Of the shape of the frame. A pixel without a finite dark, or with a gain of 0 or
         none, is bad.
@@ -118,6 +122,7 @@ class Azimuthal:
     solid_angle: bool = True
     mask: Mask | None = None
     threshold_adu: pixels.Threshold = None
+    threshold_sigma: float | None = None
     dark: Array | None = None
     gain: Array | None = None
     pixel_splitting: int = 1
@@ -131,6 +136,8 @@ class Azimuthal:
         set_ = partial(object.__setattr__, self)
         set_("threshold_adu", pixels.threshold(self.threshold_adu))
         set_("mask", pixels.user_mask(self.mask))
+        if self.threshold_sigma is not None:
+            pixels.check_positive("threshold_sigma", self.threshold_sigma)
         for name in ("x_um", "y_um", "dark", "gain"):
             if getattr(self, name) is not None:
                 set_(name, read_only(np.array(getattr(self, name), np.float64)))
@@ -156,12 +163,15 @@ class Azimuthal:
                 dtype=f8, shape=shape, unit=spec.unit, long_name="standard error of azav"
             )
         integrator = _integrator(self, spec, made)
+        what = f"azimuthal {self.name!r}"
+        levels = pixels.noise_levels(spec, self.threshold_sigma, what)
+        levels = None if levels is None else levels.reshape(-1)
         inner = {}
         if made.phi_bins == 1:
             inner["profile"] = replace(outputs["azav"], shape=shape[1:])
         return PerEvent(
             outputs=outputs,
-            compute=partial(_compute, integrator, tuple(outputs)),
+            compute=partial(_compute, integrator, levels, tuple(outputs)),
             chained="profile" if inner else "azav",
             inner=inner,
             config=made.config,
@@ -219,7 +229,10 @@ def _integrator(asked: Azimuthal, spec: Spec, made: Map) -> _Integrator:
 
 
 def _compute(
-    integrator: _Integrator, outputs: tuple[str, ...], values: Values
+    integrator: _Integrator,
+    levels: Array | None,
+    outputs: tuple[str, ...],
+    values: Values,
 ) -> Mapping[str, Values]:
     made = integrator.map
     n, spread = len(values), "sem" in outputs
@@ -233,8 +246,9 @@ def _compute(
     room = np.empty((size, 4, 4) if spread else (4 if size <= 8192 else 1, size))
     found = np.empty((3, made.size))
     for which, frames in pixels.stacks(values, (math.prod(made.shape),)):
-        for event, frame in zip(range(which.start, which.stop), frames, strict=True):
-            finite = False
+        events = range(which.start, which.stop)
+        for event, one in zip(events, frames, strict=True):
+            frame, finite = pixels.at_least(one, levels), False
             if not spread:
                 finite = integrator.sums(frame, room, sums[event])
             elif made.splitting == 1:

@@ -62,7 +62,8 @@ def make_map(asked: Azimuthal, spec: Spec) -> Map:
     x, y = positions(asked, spec, what)
     good = _good(asked, spec, what)
     wavelength = _wavelength(asked)
-    centres = _directions(asked, x, y)
+    z = behind(asked, spec)
+    centres = _directions(asked, x, y, z)
     q = scattering.momentum_transfer(centres.theta, wavelength)
     norm = np.ones(shape)
     if asked.polarization is not None:
@@ -83,7 +84,7 @@ def make_map(asked: Azimuthal, spec: Spec) -> Map:
         at = centres
         if row is not None and column is not None:
             sub_x = x + dr * row[0] + dc * column[0]
-            at = _directions(asked, sub_x, y + dr * row[1] + dc * column[1])
+            at = _directions(asked, sub_x, y + dr * row[1] + dc * column[1], z)
         in_q = _bin_of(scattering.momentum_transfer(at.theta, wavelength), q_edges)
         in_phi = _bin_of_phi(at.phi, asked.phi_bins)
         inside = good & (in_q >= 0) & (in_phi >= 0)
@@ -155,7 +156,8 @@ def positions(asked: Azimuthal, spec: Spec, what: str) -> tuple[Floats, Floats]:
         if asked.poni is None or size[0] is None or size[1] is None:
             return x, y
         # pyFAI counts from the corner of the assembled image.
-        return x - x.min() + corner * size[0], y - y.min() + corner * size[1]
+        x0, y0, _ = where.origin
+        return x - x0 + corner * size[0], y - y0 + corner * size[1]
     flat = tuple(n for n in shape if n > 1)
     if size[0] is None or size[1] is None or len(flat) != 2:
         raise ValueError(
@@ -166,6 +168,15 @@ def positions(asked: Azimuthal, spec: Spec, what: str) -> tuple[Floats, Floats]:
     rows, columns = np.indices(flat, dtype=np.float64)
     x, y = (rows + corner) * size[0], (columns + corner) * size[1]
     return x.reshape(shape), y.reshape(shape)
+
+
+def behind(asked: Azimuthal, spec: Spec) -> Floats | float:
+    """How far behind their mean z the pixels are; 0 where all are in one plane."""
+    where = spec.positions
+    if where is None or asked.pixel_size_um is not None or asked.x_um is not None:
+        return 0.0
+    z: Floats = where.z.astype(np.float64) - where.origin[2]
+    return z if z.any() else 0.0
 
 
 def _good(asked: Azimuthal, spec: Spec, what: str) -> Mask:
@@ -193,14 +204,14 @@ def _wavelength(asked: Azimuthal) -> float:
     return found
 
 
-def _directions(asked: Azimuthal, x: Floats, y: Floats) -> Directions:
+def _directions(asked: Azimuthal, x: Floats, y: Floats, z: Floats | float) -> Directions:
     if asked.poni is not None:
-        return poni.directions(asked.poni, x, y)
+        return poni.directions(asked.poni, x, y, z)
     assert asked.center_um is not None
     assert asked.distance_mm is not None
     tx, ty = np.deg2rad(asked.tilt_deg)
     center = (float(asked.center_um[0]), float(asked.center_um[1]))
-    return scattering.directions(x, y, center, 1e3 * asked.distance_mm, (tx, ty))
+    return scattering.directions(x, y, center, 1e3 * asked.distance_mm, (tx, ty), z)
 
 
 def _q_edges(given: Any, q: Floats) -> Floats:

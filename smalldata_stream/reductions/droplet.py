@@ -53,10 +53,11 @@ class Droplets:
     threshold_adu, threshold_low_adu
         High and low threshold, in the unit of the frame. Low is high where it is None.
     threshold_sigma, threshold_low_sigma
-        The same in units of ``noise_adu``, instead.
+        The same in units of the noise of each pixel, instead.
     noise_adu
-        Noise (rms) of each pixel in the unit of the frame, of the shape of the frame. Where
-        it is not a positive number the pixel is bad.
+        Noise (rms) of each pixel in the unit of the frame, of the shape of the frame; left
+        out, it is that of the detector's constants (``pixel_rms``, divided by the gain
+        where the frame is). Where it is not a positive number the pixel is bad.
     connectivity
         4: pixels that share an edge are neighbours; 8: or a corner. Never over two tiles.
     droplet_adu
@@ -172,20 +173,15 @@ def _finder(asked: Droplets, spec: Spec) -> _Finder:
         raise ValueError(f"{what}: {shape} is more than 2^31 pixels; cut it with roi first")
     good = pixels.good_pixels(spec, asked.mask, what)
     top = pixels.limits(spec.dtype, (-math.inf, _or(asked.pixel_max_adu, math.inf)))[1]
+    noise = _noise(asked, spec, what)
     high = _or(asked.threshold_adu, asked.threshold_sigma)
     low = _or(_or(asked.threshold_low_adu, asked.threshold_low_sigma), high)
     highs: Array | None = None
     lows: Array | None = None
-    if asked.noise_adu is None:
+    if noise is None:
         first, second = (pixels.limits(spec.dtype, limit)[0] for limit in (high, low))
     else:
         first, second = high, low
-        noise = asked.noise_adu
-        if noise.shape != shape:
-            raise ValueError(
-                f"{what}: noise_adu is {noise.shape}, the frame {shape}; give one value "
-                "for each pixel"
-            )
         noise = np.where(noise > 0, noise, np.float32(np.inf)).reshape(lines)
         highs, lows = np.float32(high) * noise, np.float32(low) * noise
     least, most = -math.inf, math.inf
@@ -205,6 +201,24 @@ def _finder(asked: Droplets, spec: Spec) -> _Finder:
         least,
         most,
     )
+
+
+def _noise(asked: Droplets, spec: Spec, what: str) -> Array | None:
+    """Noise of each pixel, where the thresholds are in units of it."""
+    if asked.threshold_sigma is None:
+        return None
+    noise = spec.noise if asked.noise_adu is None else asked.noise_adu
+    if noise is None:
+        raise ValueError(
+            f"{what}: threshold_sigma needs the noise of each pixel, and the constants of "
+            "these frames have no pixel_rms; give noise_adu, or write threshold_adu"
+        )
+    if noise.shape != spec.shape:
+        raise ValueError(
+            f"{what}: noise_adu is {noise.shape}, the frame {spec.shape}; give one value "
+            "for each pixel"
+        )
+    return noise
 
 
 def _compute(
@@ -316,14 +330,13 @@ def _check_thresholds(asked: Droplets) -> None:
     in_noise = sigma[0] is not None
     if (adu[0] is None) == (not in_noise) or (sigma if adu[0] is not None else adu)[1]:
         raise ValueError(
-            "write threshold_adu, or threshold_sigma with noise_adu, and the low threshold "
+            "write threshold_adu, or threshold_sigma, and the low threshold "
             f"in the same unit; given are threshold_adu={adu[0]}, threshold_low_adu="
             f"{adu[1]}, threshold_sigma={sigma[0]}, threshold_low_sigma={sigma[1]}"
         )
-    if in_noise != (asked.noise_adu is not None):
+    if asked.noise_adu is not None and not in_noise:
         raise ValueError(
-            "threshold_sigma needs noise_adu, the rms of each pixel, and noise_adu "
-            "threshold_sigma: write both, or threshold_adu"
+            "noise_adu is for threshold_sigma: write that instead of threshold_adu"
         )
     high, low = sigma if in_noise else adu
     low = high if low is None else low

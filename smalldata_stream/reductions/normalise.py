@@ -79,7 +79,9 @@ class Normalise:
         unit = f"{spec.unit}/{by.unit}" if spec.unit and by.unit else ""
         frames = spec.kind == "frames"
         dtype = np.dtype(np.float32 if frames else np.float64)
-        ratio = replace(spec, dtype=dtype, unit=unit, long_name="divided by a number")
+        ratio = replace(
+            spec, dtype=dtype, unit=unit, long_name="divided by a number", noise=None
+        )
         make = partial(_ratio, self.least, dtype, Memory())
         compute = partial(_compute, make)
         if frames and not self.area:

@@ -164,6 +164,30 @@ def regions(rois: Any, good: Mask, what: str) -> list[Mask]:
     return found
 
 
+def noise_levels(spec: Spec, sigma: float | None, what: str) -> Array | None:
+    """``sigma`` times the noise of each pixel; None without ``sigma``."""
+    if sigma is None:
+        return None
+    if spec.noise is None:
+        raise ValueError(
+            f"{what}: threshold_sigma needs the noise of each pixel, and the constants of "
+            "these frames have no pixel_rms; write threshold_adu"
+        )
+    return read_only(np.float32(sigma) * spec.noise)
+
+
+def at_least(frames: Array, levels: Array | None) -> Array:
+    """Frames ``(n, *shape)`` in which pixels below their level are 0; NaN stays.
+
+    >>> at_least(np.array([[1.0, 5.0, np.nan]]), np.array([2.0, 2.0, 2.0]))
+    array([[ 0.,  5., nan]])
+    """
+    if levels is None:
+        return frames
+    above: Array = np.where(frames < levels, frames.dtype.type(0), frames)
+    return above
+
+
 def stacks(values: Values, shape: tuple[int, ...]) -> Iterator[tuple[slice, Array]]:
     """The events as read-only C-contiguous arrays ``(n, *shape)``, and which they are.
 

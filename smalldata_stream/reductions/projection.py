@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,6 +32,12 @@ class Projection:
         The mean instead of the sum.
     threshold_adu
         ``x``: pixels below x count as 0; ``(low, high)``: pixels outside count as 0.
+    threshold_sigma
+        Pixels below so many times their noise count as 0; the noise is that of the
+        detector's constants.
+    single_photon
+        Pixels above 0 count as 1 (after the thresholds), those below as 0: the number of
+        pixels that were hit.
     name
         The word in the output path; without it ``pj_ax_<axis>``, and ``pj_ax_1`` for -1,
         the names of ``projectionFunc`` of smalldata_tools.
@@ -52,6 +58,8 @@ class Projection:
     axis: int = -1
     mean: bool = False
     threshold_adu: pixels.Threshold = None
+    threshold_sigma: float | None = None
+    single_photon: bool = False
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -59,6 +67,8 @@ class Projection:
             raise ValueError(f"axis={self.axis!r}: write 0, 1 or 2, or -1 for all axes")
         limits = pixels.threshold(self.threshold_adu)
         object.__setattr__(self, "threshold_adu", limits)
+        if self.threshold_sigma is not None:
+            pixels.check_positive("threshold_sigma", self.threshold_sigma)
         if self.name == "":
             object.__setattr__(self, "name", f"pj_ax_{abs(self.axis)}")
         pixels.check_word("name", self.name, "pj_ax_0")
@@ -74,18 +84,31 @@ class Projection:
             )
         rest = () if self.axis < 0 else shape[: self.axis] + shape[self.axis + 1 :]
         good = pixels.good_pixels(spec, None, f"projection {self.name!r}")
+        levels = pixels.noise_levels(
+            spec, self.threshold_sigma, f"projection {self.name!r}"
+        )
         seen = _three_axes(shape, self.axis)
+        levels = None if levels is None else levels.reshape(seen)
         mask = np.ones(seen, bool) if good is None else good.reshape(seen)
         data = pixels.pixel_spec(
             rest,
             np.dtype(np.float64),
-            spec,
+            Spec(dtype=spec.dtype, unit="") if self.single_photon else spec,
             long_name=f"{'mean' if self.mean else 'sum'} over "
             + ("all axes" if self.axis < 0 else f"axis {self.axis}"),
         )
         low, high = pixels.limits(spec.dtype, self.threshold_adu)
-        compute = partial(_compute, seen, mask, low, high, self.mean, data)
+        hit = partial(_hit, low, high) if self.single_photon else None
+        if hit is not None:
+            low, high = np.uint8(0), np.uint8(1)
+        compute = partial(_compute, seen, mask, levels, hit, low, high, self.mean, data)
         return PerEvent(outputs={"data": data}, compute=compute)
+
+
+def _hit(low: Any, high: Any, frames: Array) -> Array:
+    """1 where a pixel is above 0 and within the thresholds, else 0."""
+    hit: Array = (frames > 0) & (frames >= low) & (frames <= high)
+    return hit.view(np.uint8)
 
 
 def _three_axes(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
@@ -98,6 +121,8 @@ def _three_axes(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
 def _compute(
     seen: tuple[int, int, int],
     mask: Mask,
+    levels: Array | None,
+    hit: Callable[[Array], Array] | None,
     low: Any,
     high: Any,
     mean: bool,
@@ -107,7 +132,9 @@ def _compute(
     before, _, after = seen
     out: Array = np.empty((len(values), before, after))
     for which, frames in pixels.stacks(values, seen):
-        project(frames, mask, low, high, out[which])
+        above = pixels.at_least(frames, levels)
+        counted = above if hit is None else hit(above)
+        project(counted, mask, low, high, out[which])
         if mean:
             counts = np.empty((len(frames), before, after), np.int64)
             count_good(frames, mask, counts)

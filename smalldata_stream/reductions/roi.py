@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from smalldata_stream.batch import Array, Mask, Values
+from smalldata_stream.batch import Array, Mask, Values, read_only
 from smalldata_stream.kernels import roi as kernels
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
@@ -217,8 +217,15 @@ def _cut(roi: Roi, spec: Spec) -> _Cut:
     if roi.threshold_adu is not None:
         low, high = pixels.limits(spec.dtype, roi.threshold_adu)
     area_mask = None if mask is None else mask.reshape(squeezed)
+    noise, where = spec.noise, spec.positions
     area = pixels.pixel_spec(
-        squeezed, spec.dtype, spec, mask=area_mask, long_name="pixels of the box"
+        squeezed,
+        spec.dtype,
+        spec,
+        mask=area_mask,
+        noise=None if noise is None else read_only(noise[part].reshape(squeezed)),
+        positions=None if where is None else where.cut(part, squeezed),
+        long_name="pixels of the box",
     )
     full = ((1,) * ones + shape)[:3]
     return _Cut(

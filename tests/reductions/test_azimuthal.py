@@ -17,6 +17,7 @@ from smalldata_stream.kernels import scattering
 from smalldata_stream.positions import Positions
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions.azimuthal import Azimuthal
+from smalldata_stream.reductions.roi import Roi
 from smalldata_stream.testing.reductions import Input, ReductionContract
 from tests.reductions.frames import (
     DTYPES,
@@ -300,6 +301,84 @@ def test_positions_come_from_the_geometry_of_the_detector(poni: str) -> None:
     given = integrated(frame, **by_poni, **tiles)["azav"]
     found = Azimuthal(**by_poni).prepare(spec).compute(frame[None])["azav"]
     np.testing.assert_allclose(np.asarray(found)[0], given, rtol=1e-12)
+
+
+def chained_spec(prepared: PerEvent) -> Spec:
+    assert isinstance(prepared.chained, tuple)
+    return prepared.chained[0]
+
+
+def in_three_dimensions() -> Positions:
+    """Two tiles, the second 900 µm behind the first and tilted by 300 µm."""
+    x, y = (75.0 * i.reshape(2, 30, 70) for i in np.indices((60, 70)))
+    z = np.zeros(x.shape)
+    z[1] = 900 + np.linspace(0, 300, 70)
+    return Positions.of(x, y, z + 5000, pixel_um=75.0)
+
+
+def test_pixels_that_are_in_no_plane_are_where_pyfai_has_them(poni: str) -> None:
+    where = in_three_dimensions()
+    frame = np.ones(where.shape, np.float32)
+    spec = Spec(dtype=frame.dtype, shape=frame.shape, positions=where)
+    prepared = Azimuthal(poni=poni, q_bins=0.05).prepare(spec)
+    config = prepared.config
+    theirs = pyfai(poni)
+    pixel1, pixel2 = theirs.detector.pixel1, theirs.detector.pixel2
+    rows = (where.x * 1e-6 + pixel1 / 2) / pixel1 - 0.5
+    columns = (where.y * 1e-6 + pixel2 / 2) / pixel2 - 0.5
+    for tile, row, column in [(0, 3, 5), (1, 0, 0), (1, 29, 69), (1, 12, 40)]:
+        at = tile, row, column
+        theirs.dist = pyfai(poni).dist + 1e-6 * (where.z[at] - where.z.mean())
+        d1, d2 = np.array([rows[at]]), np.array([columns[at]])
+        q = theirs.qFunction(d1, d2)[0] / 10
+        assert config["matrix_q"][at] == pytest.approx(q, rel=1e-9)
+        chi = theirs.chi(d1, d2)[0] % (2 * np.pi)
+        assert config["matrix_phi"][at] == pytest.approx(chi, rel=1e-9)
+
+
+def test_height_by_the_vector_to_each_pixel() -> None:
+    """Angles, and the solid angle as cosine of the incidence over distance squared."""
+    where = in_three_dimensions()
+    place = PLACE | {"pixel_size_um": None, "polarization": None, "q_bins": 0.05}
+    frame = noisy(where.shape, "f4")
+    spec = Spec(dtype=frame.dtype, shape=frame.shape, positions=where)
+    prepared = Azimuthal(**place).prepare(spec)
+    rays = [where.x - 1510, where.y - 1217, 4000 + where.z - where.z.mean()]
+    r = np.sqrt(sum(a**2 for a in rays))
+    q = 4 * np.pi * 9.5 / 12.398419843320026 * np.sin(np.arccos(rays[2] / r) / 2)
+    np.testing.assert_allclose(prepared.config["matrix_q"], q, rtol=1e-9)
+    solid_angle = (rays[2] / r) / r**2 * 4000**2
+    np.testing.assert_allclose(prepared.config["correction"], solid_angle, rtol=1e-9)
+    # A region of interest is where it is in the whole detector.
+    roi = Roi("part", [[1, 2], [5, 25], [10, 60]]).prepare(spec)
+    area = chained_spec(roi)
+    found = Azimuthal(**place).prepare(area)
+    part = np.s_[1, 5:25, 10:60]
+    np.testing.assert_array_equal(
+        found.config["matrix_q"], prepared.config["matrix_q"][part]
+    )
+
+
+def test_a_part_of_a_detector_and_a_poni(poni: str) -> None:
+    where = in_three_dimensions()
+    spec = Spec(dtype=np.dtype("f4"), shape=where.shape, positions=where)
+    whole = Azimuthal(poni=poni).prepare(spec).config["matrix_q"]
+    area = chained_spec(Roi("part", [[1, 2], [5, 25], [10, 60]]).prepare(spec))
+    part = Azimuthal(poni=poni).prepare(area).config["matrix_q"]
+    np.testing.assert_allclose(part, whole[1, 5:25, 10:60], rtol=1e-12)
+
+
+def test_thresholds_in_units_of_the_noise() -> None:
+    frame, noise = noisy(SHAPE, "f4"), np.random.default_rng(5).random(SHAPE) * 40
+    spec = Spec(dtype=frame.dtype, shape=SHAPE, noise=noise.astype("f4"))
+    place = PLACE | {"q_bins": 0.05}
+    found = Azimuthal(**place, threshold_sigma=2.5).prepare(spec).compute(frame[None])
+    above = np.where(frame < np.float32(2.5) * noise.astype("f4"), np.float32(0), frame)
+    assert 0.1 < (above == 0).mean() < 0.9
+    want = integrated(above, **place)["azav"]
+    np.testing.assert_array_equal(np.asarray(found["azav"])[0], want)
+    with pytest.raises(ValueError, match="threshold_sigma needs the noise"):
+        integrated(frame, **place, threshold_sigma=2.5)
 
 
 pixel = st.one_of(

@@ -14,6 +14,7 @@ from scipy import ndimage
 from smalldata_stream.batch import Array, Mask, Ragged
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions.droplet import Droplets
+from smalldata_stream.reductions.roi import Roi
 from smalldata_stream.testing.reductions import Input, ReductionContract
 from tests.reductions.frames import as_input, random_mask, unaligned, with_bad_values
 
@@ -246,8 +247,7 @@ def test_lists_can_be_left_unwritten() -> None:
         ({}, "write threshold_adu, or threshold_sigma"),
         ({"threshold_adu": 5, "threshold_sigma": 3}, "write threshold_adu, or"),
         ({"threshold_adu": 5, "threshold_low_sigma": 3}, "in the same unit"),
-        ({"threshold_sigma": 5}, "needs noise_adu"),
-        ({"threshold_adu": 5, "noise_adu": np.ones((2, 2))}, "threshold_sigma needs"),
+        ({"threshold_adu": 5, "noise_adu": np.ones((2, 2))}, "is for threshold_sigma"),
         ({"threshold_adu": 5, "threshold_low_adu": 6}, "0 < low <= high"),
         ({"threshold_adu": 0}, "0 < low"),
         ({"threshold_adu": "5"}, "write numbers"),
@@ -263,7 +263,31 @@ def test_wrong_parameters(parameters: dict[str, Any], match: str) -> None:
         Droplets(**parameters)
 
 
+def test_noise_is_that_of_the_detector_unless_it_is_given() -> None:
+    frame = photons((20, 30), 0.02)
+    noise = np.random.default_rng(1).uniform(0, 4, frame.shape).astype(np.float32)
+    known = Spec(dtype=frame.dtype, shape=frame.shape, noise=noise)
+    asked: dict[str, Any] = {"threshold_sigma": 5, "threshold_low_sigma": 3}
+    found = Droplets(**asked).prepare(known).compute(frame[None])
+    want = by_scipy(frame, noise > 0, 5 * noise, 3 * noise)
+    assert len(want) > 3
+    check_same(droplets_of(found, 0), want)
+    other = Droplets(**asked, noise_adu=2 * noise).prepare(known).compute(frame[None])
+    doubled = by_scipy(frame, noise > 0, 10 * noise, 6 * noise)
+    check_same(droplets_of(other, 0), doubled)
+    roi = Roi("part", [[2, 17], [3, 30]]).prepare(known)
+    assert isinstance(roi.chained, tuple)
+    area, cut = roi.chained
+    inside = Droplets(**asked).prepare(area).compute(cut(frame[None]))
+    noise = noise[2:17, 3:]
+    want = by_scipy(frame[2:17, 3:], noise > 0, 5 * noise, 3 * noise)
+    check_same(droplets_of(inside, 0), want)
+
+
 def test_what_does_not_fit_the_frame() -> None:
+    unknown = Spec(dtype=np.dtype("f4"), shape=(4, 5))
+    with pytest.raises(ValueError, match="threshold_sigma needs the noise of each pixel"):
+        Droplets(threshold_sigma=5).prepare(unknown)
     noisy = Droplets(threshold_sigma=5, noise_adu=np.ones((2, 2)))
     with pytest.raises(ValueError, match=r"noise_adu is \(2, 2\), the frame \(4, 5\)"):
         noisy.prepare(Spec(dtype=np.dtype("u2"), shape=(4, 5)))

@@ -75,6 +75,43 @@ class TestMeanOfAll(TestMean):
     axis = None
 
 
+class TestHitPixels(TestSum):
+    """singlePhoton of smalldata_tools: what is left above 0 counts as 1."""
+
+    def make(self) -> Projection:
+        return Projection(axis=self.axis or 0, threshold_adu=(20, 90), single_photon=True)
+
+    def good(self, frame: Array, mask: Mask) -> Array:
+        taken = np.where(mask & np.isfinite(frame), frame, np.nan).astype(float)
+        return np.where((taken < 20) | (taken > 90), 0, np.where(taken > 0, 1, taken))
+
+
+class TestPartOfPixelsThatAreHit(TestHitPixels):
+    axis = 1
+
+    def make(self) -> Projection:
+        limits = (20, 90)
+        return Projection(axis=1, threshold_adu=limits, mean=True, single_photon=True)
+
+    def expected(self, frame: Array, mask: Mask) -> Mapping[str, Any]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return {"data": np.nanmean(self.good(frame, mask), axis=self.axis)}
+
+
+def test_thresholds_in_units_of_the_noise() -> None:
+    frames, noise = noisy((3, 9, 7), "f4"), np.full((9, 7), 30, np.float32)
+    noise[:, 2] = 0
+    spec = Spec(dtype=frames.dtype, shape=(9, 7), noise=noise)
+    found = Projection(axis=0, threshold_sigma=2.5).prepare(spec).compute(frames)["data"]
+    want = np.where(frames < 2.5 * noise, 0, frames).sum(axis=1, dtype=float)
+    assert (want != frames.sum(axis=1, dtype=float)).any()
+    np.testing.assert_allclose(np.asarray(found), want, rtol=1e-12)
+    without = Spec(dtype=frames.dtype, shape=(9, 7))
+    with pytest.raises(ValueError, match="have no pixel_rms; write threshold_adu"):
+        Projection(axis=0, threshold_sigma=2.5).prepare(without)
+
+
 def test_behind_a_roi_the_axes_are_those_of_its_area() -> None:
     frames = noisy((2, 3, 6, 8), "u2")
     roi = Roi("ROI_0", [[1, 2], [0, 4], [2, 7]]).prepare(
@@ -102,6 +139,7 @@ def test_names_are_those_of_smalldata_tools() -> None:
         ({"axis": "0"}, "axis='0'"),
         ({"name": "a/b"}, "name='a/b'"),
         ({"threshold_adu": (1, 0)}, "low <= high"),
+        ({"threshold_sigma": 0}, "threshold_sigma=0: write a number above 0"),
     ],
 )
 def test_wrong_parameters(kwargs: dict[str, Any], match: str) -> None:
