@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -10,6 +12,13 @@ from smalldata_stream.prod_config.known import Lined, Opaque
 
 AS_NONE = "None of the old file"
 """A parameter that is to be written as None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value that stands in the graph as it stood in the old file: an array of a file."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,8 @@ class Said:
 class Call:
     """A word chained to a detector; ``then`` are words chained behind it.
 
-    ``field`` is the field of the detector that it works on, where that is not its frames.
+    ``field`` is the field of the detector that it works on, where that is not its frames;
+    ``refused`` says why it can only be a comment.
     """
 
     word: str
@@ -32,6 +42,7 @@ class Call:
     line: int
     then: tuple[Call, ...] = ()
     field: str = ""
+    refused: str = ""
 
 
 Steps: TypeAlias = Iterator[Call | Said]
@@ -55,6 +66,14 @@ class Old:
             self.say(key, f"{key}={text_of(value)}: not known without running the file")
             return default
         return value
+
+    def part(self, key: str) -> Old:
+        """A dictionary in the entry, as an entry of its own."""
+        self.taken.add(key)
+        value = self.entry.get(key)
+        if not isinstance(value, dict):
+            value = self.take(key) or {}
+        return Old(f"{self.what} {key}", self.at(key), as_lined(value))
 
     def has(self, key: str) -> bool:
         """Whether the entry has the key and it is not None."""
@@ -106,13 +125,44 @@ def threshold(old: Old) -> float | tuple[Any, ...] | None:
     return tuple(value) if isinstance(value, list) else value
 
 
-def no_mask(old: Old) -> None:
-    """A mask is an array, which is read when the graph is: that is for its author."""
+def mask_of(old: Old) -> Written | None:
+    """The user's mask: what reads its file stands in the graph, too. True = good."""
+    found: Written | None = None
     for key in ("userMask", "mask"):
-        if old.has(key):
-            old.say(
-                key, f"{key}={text_of(old.entry[key])}: give mask=, an array, True = good"
-            )
+        old.ignore(key)
+        value = old.entry.get(key)
+        if isinstance(value, str) and value.endswith(".npy"):
+            found = Written(f"np.load({json.dumps(value)})")
+        elif isinstance(value, Opaque) and needs_numpy_alone(value.text):
+            found = Written(value.text.replace("numpy.", "np."))
+        elif value is not None:
+            text = text_of(value)
+            old.say(key, f"{key}={text}: give mask=, an array, True = good")
+    return found
+
+
+def needs_numpy_alone(text: str) -> bool:
+    """Whether an expression has no names but numpy's.
+
+    >>> needs_numpy_alone("~np.load('bad.npy')"), needs_numpy_alone("np.load(path)")
+    (True, False)
+    """
+    nodes = ast.walk(ast.parse(text, mode="eval"))
+    known = ("np", "numpy", "bool", "float", "int")
+    return all(node.id in known for node in nodes if isinstance(node, ast.Name))
+
+
+def whole(value: Any) -> Any:
+    """A number without a fraction as an integer: 3e4 is 30000."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def window_of(old: Old, key: str) -> Any:
+    """A window, ``[first, last]`` or a slice."""
+    value = old.take(key)
+    if isinstance(value, slice) and value.step in (None, 1):
+        return [value.start or 0, value.stop]
+    return list(value) if isinstance(value, tuple) else value
 
 
 def as_lined(entry: Any) -> Lined:

@@ -11,12 +11,27 @@ from itertools import takewhile
 from textwrap import indent
 from typing import Any
 
-from smalldata_stream.prod_config.entry import AS_NONE, Call, Old, Said, as_lined, text_of
+from smalldata_stream.prod_config.entry import (
+    AS_NONE,
+    Call,
+    Old,
+    Said,
+    Written,
+    as_lined,
+    contains_opaque,
+    text_of,
+)
 from smalldata_stream.prod_config.file import Config
 from smalldata_stream.prod_config.known import Opaque, Unclear
 from smalldata_stream.prod_config.lists import LISTS, NAMES, default_sums, lists
 from smalldata_stream.prod_config.text import call_text, literal, wrapped
-from smalldata_stream.prod_config.words import FUNCTIONS, HAVE_NO_MEANING, OF_WAVEFORMS
+from smalldata_stream.prod_config.words import (
+    CHANNEL,
+    FUNCTIONS,
+    HAVE_NO_MEANING,
+    OF_CHANNELS,
+    OF_WAVEFORMS,
+)
 from smalldata_stream.words import Word, Words
 
 SUMS = ("get_sum_algos", "getDetSums")
@@ -86,11 +101,11 @@ def is_comment(line: str) -> bool:
 def spans(numbers: Sequence[int]) -> list[tuple[int | None, int]]:
     """Spans of runs between which a file may differ: (last run, one run in it).
 
-    >>> spans([]), spans([40])
-    ([(None, 0)], [(39, 0), (40, 40), (None, 41)])
+    >>> spans([]), spans([0]), spans([40])
+    ([(None, 1)], [(None, 1)], [(39, 1), (40, 40), (None, 41)])
     """
     found: list[tuple[int | None, int]] = []
-    begin = 0
+    begin = 1
     for number in numbers:
         if number > begin:
             found.append((number - 1, begin))
@@ -116,8 +131,9 @@ def heading(source: str, said: Sequence[Said], lines: Sequence[str]) -> Iterator
         yield ""
     text = "\n".join(lines)
     imports = [line for name, line in LISTS.items() if f"{name}(" in text]
-    yield from sorted(imports)
-    yield from [""] if imports else []
+    numpy = ["import numpy as np"] if re.search(r"\bnp\.", text) else []
+    for block in (numpy, sorted(imports)):
+        yield from [*block, ""] if block else []
     yield ""
     yield "def graph(g, run):"
 
@@ -184,11 +200,17 @@ class Body:
             returned = as_lined(self._called(name))
             for detector, entry in returned.items():
                 line = returned.lines.get(detector, self.config.lines[name])
-                for one in entry if isinstance(entry, list) else [entry]:
+                if is_hsd(detector) and isinstance(entry, dict):
+                    found.setdefault(detector, []).append(Call("hsd", entry, line))
+                    continue
+                several = name in OF_CHANNELS and isinstance(entry, list)
+                for place, one in enumerate(entry if isinstance(entry, list) else [entry]):
                     what = f"{name}, {detector}"
                     if not isinstance(one, dict) or set(map(type, one.values())) == {list}:
                         self._no(line, f"{what}: {text_of(one)} is not translated")
                         continue
+                    if several:
+                        one[CHANNEL] = place
                     lines = getattr(one, "lines", {}).values()
                     old = Old(what, min(lines, default=line), as_lined(one))
                     try:
@@ -233,7 +255,27 @@ class Body:
         calib = Call("sum", {"algorithm": "calib"}, line)
         return {name: [calib] for name in names if default_sums(self.config, name)}
 
+    def _hsd(self, name: str, calls: Sequence[Call]) -> None:
+        """A digitizer: the parts of its waveforms that are written."""
+        rois: dict[str, Any] = {}
+        full = False
+        for call in calls:
+            for channel, bounds in call.parameters.items():
+                if call.word != "hsd" or contains_opaque(bounds):
+                    what = f"{name}: {call.word} {text_of(bounds)} is not translated"
+                    self._no(call.line, what)
+                elif bounds is None or list(bounds) == [0, -1]:
+                    full = True
+                else:
+                    rois[channel] = list(bounds)
+        more = [f"rois={literal(rois)}"] if rois else []
+        more += ["full=True"] if full else []
+        self.lines.append(f"g.defaults(Hsd({', '.join([literal(name), *more])}))")
+
     def _detector(self, name: str, calls: Sequence[Call], sums: Sequence[Call]) -> None:
+        if is_hsd(name):
+            self._hsd(name, calls)
+            return
         variable = identifier(name)
         field = "raw_all" if WAVEFORM.search(name) else ""
         # Of waveforms smalldata_tools writes what functions make of them, and no more.
@@ -249,7 +291,8 @@ class Body:
             seen.add(key)
             if call.word in OF_WAVEFORMS and not field:
                 self._no(call.line, f"{name}.{call.word}: name the field of the waveforms")
-            self._chain(f'{variable}["{field}"]' if field else variable, call)
+            part = call.field or field
+            self._chain(f'{variable}["{part}"]' if part else variable, call)
 
     def _chain(self, of: str, call: Call) -> None:
         refused = why_not(call)
@@ -275,15 +318,29 @@ class Body:
 
 def why_not(call: Call) -> str:
     """Why a call cannot stand in a graph; empty where it can."""
+    if call.refused:
+        return call.refused
     word = vars(Words).get(call.word)
     if not isinstance(word, Word):
         return f"there is no word {call.word!r}"
-    parameters = {n: None if v == AS_NONE else v for n, v in call.parameters.items()}
+    unknown = {n for n, v in call.parameters.items() if isinstance(v, Written)}
+    parameters = {
+        n: None if v == AS_NONE or n in unknown else v for n, v in call.parameters.items()
+    }
     try:
         word.make(**parameters)
     except (TypeError, ValueError) as error:
         return " ".join(str(error).split())
     return ""
+
+
+def is_hsd(name: Any) -> bool:
+    """Whether a detector is a high-speed digitizer, as smalldata_tools tells by its name.
+
+    >>> is_hsd("tmo_hsd"), is_hsd("epix100")
+    (True, False)
+    """
+    return isinstance(name, str) and "hsd" in name.lower()
 
 
 def identifier(name: str) -> str:

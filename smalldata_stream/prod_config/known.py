@@ -35,15 +35,21 @@ COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 CALLS: Mapping[str, Callable[..., Any]] = {
     **{f.__name__: f for f in (abs, bool, dict, float, int, len, list, max, min, round)},
-    **{f.__name__: f for f in (range, sorted, str, sum, tuple)},
+    **{f.__name__: f for f in (range, slice, sorted, str, sum, tuple)},
     "np.array": np.array,
     "np.linspace": np.linspace,
     "np.arange": np.arange,
 }
 METHODS: set[tuple[type[Any], str]] = {
     (dict, "copy"), (dict, "get"), (dict, "items"), (dict, "keys"), (dict, "update"),
-    (dict, "values"), (list, "append"), (list, "copy"), (list, "extend"), (str, "lower"),
+    (dict, "values"), (list, "append"), (list, "copy"), (list, "extend"), (str, "format"),
+    (str, "lower"), (str, "upper"), (str, "zfill"),
 }  # fmt: skip
+KINDS: Mapping[str, type] = {
+    f.__name__: f for f in (bool, dict, float, int, list, str, tuple)
+}
+"""Types that ``isinstance`` is asked about."""
+
 NAMED = {"np.inf": np.inf, "np.nan": np.nan, "np.pi": np.pi}
 
 

@@ -16,6 +16,7 @@ from smalldata_stream.prod_config.text import literal
 LISTS: Mapping[str, str] = {
     "Acromag": "from smalldata_stream.detectors.acromag import Acromag",
     "Epics": "from smalldata_stream.detectors.epics import Epics",
+    "Hsd": "from smalldata_stream.detectors.hsd import Hsd",
     "TimeTool": "from smalldata_stream.detectors.timetool import TimeTool",
 }
 """What a graph imports if it uses it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from smalldata_stream.prod_config.known import (
     BINARY,
     CALLS,
     COMPARE,
+    KINDS,
     LARGEST,
     METHODS,
     NAMED,
@@ -149,7 +151,13 @@ class Reader:
             found = self._known(node, names)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             found = _UNKNOWN
-        return Opaque(ast.unparse(node), node.lineno) if found is _UNKNOWN else found
+        if found is not _UNKNOWN:
+            return found
+        text = ast.unparse(node)
+        if text.lstrip("~").startswith("np."):
+            # So that it can stand elsewhere: names of files as they are worked out.
+            text = ast.unparse(_Filled({**self.values, **names}).visit(deepcopy(node)))
+        return Opaque(text, node.lineno)
 
     def _known(self, node: ast.expr, names: dict[str, Any]) -> Any:
         match node:
@@ -246,6 +254,9 @@ class Reader:
             if any(isinstance(holder, kind) and method == m for kind, m in METHODS):
                 return getattr(holder, method)(*arguments, **options)
         name = ast.unparse(node.func)
+        if name == "isinstance" and len(node.args) == 2:
+            kinds = KINDS[ast.unparse(node.args[1])]
+            return isinstance(self._clear(node.args[0], names), kinds)
         if name in self.functions:
             return self.call(self.functions[name], arguments)
         if any(isinstance(argument, Opaque) for argument in arguments):
@@ -262,6 +273,17 @@ class Reader:
 
 
 _UNKNOWN = object()
+
+
+class _Filled(ast.NodeTransformer):
+    """Puts texts and numbers for the names that stand for them."""
+
+    def __init__(self, known: Mapping[str, Any]):
+        self.known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        value = self.known.get(node.id)
+        return ast.Constant(value) if isinstance(value, str | int | float) else node
 
 
 def _small(operation: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from smalldata_stream.prod_config.entry import AS_NONE, Call
+from smalldata_stream.prod_config.entry import AS_NONE, Call, Written
 
 FIRST: Mapping[str, tuple[str, ...]] = {"roi": ("name", "bounds"), "sum": ("algorithm",)}
 """Parameters that are written without their names."""
@@ -18,17 +18,21 @@ LONGEST = 80
 
 
 def literal(value: Any) -> str:
-    """A value that Python reads again.
+    r"""A value that Python reads again.
 
     >>> literal({"a": (1.5, float("inf"))}), literal(AS_NONE)
-    ("{'a': (1.5, float('inf'))}", 'None')
+    ('{"a": (1.5, float(\'inf\'))}', 'None')
     """
+    if isinstance(value, Written):
+        return value.text
     if isinstance(value, str):
         return "None" if value == AS_NONE else json.dumps(value, ensure_ascii=False)
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {literal(v)}" for k, v in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in value.items()) + "}"
+        )
     if isinstance(value, tuple):
         inner = ", ".join(map(literal, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"

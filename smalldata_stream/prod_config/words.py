@@ -18,15 +18,24 @@ from smalldata_stream.prod_config.entry import (
     Steps,
     as_lined,
     given,
-    no_mask,
+    mask_of,
     threshold,
+    whole,
+    window_of,
 )
 
 # ------------------------------------------------------------------------ translators
 
 
 def roi(old: Old) -> Steps:
-    """An entry of getROIs, with its projections."""
+    """An entry of getROIs, with its projections; of LCLS-I, with a list of boxes."""
+    boxes = old.take("ROIs")
+    if isinstance(boxes, list):
+        for number, box in enumerate(boxes):
+            entry = {key: one for key, one in old.entry.items() if key != "ROIs"}
+            name = {"name": f"ROI_{number}", "ROI": box}
+            yield from roi(Old(old.what, old.line, as_lined(entry | name)))
+        return
     then = []
     projections = old.take("pj") or ()
     for one in [projections] if isinstance(projections, dict) else projections:
@@ -38,9 +47,8 @@ def roi(old: Old) -> Steps:
         then.append(Call("projection", {"axis": axis}, old.at("proj_ax")))
     area = old.take("writeArea", default=False)
     parameters = {"name": old.take("name", "ROI"), "bounds": old.take("ROI")}
-    more = given(area=area or None, threshold_adu=threshold(old))
+    more = given(area=area or None, threshold_adu=threshold(old), mask=mask_of(old))
     old.ignore("calcPars")
-    no_mask(old)
     yield Call("roi", given(**parameters) | more, old.line, tuple(then))
     yield from old.rest()
 
@@ -51,6 +59,8 @@ def projection(old: Old, axis: int | None = None) -> Steps:
         axis=old.take("axis", axis if axis is not None else -1),
         mean=old.take("mean", default=False) or None,
         threshold_adu=threshold(old),
+        threshold_sigma=old.take("thresRms"),
+        single_photon=old.take("singlePhoton", default=False) or None,
         name=old.take("name"),
     )
     yield Call("projection", parameters, old.line)
@@ -87,12 +97,13 @@ def azimuthal(old: Old) -> Steps:
             polarization=polarization,
             solid_angle=None if old.take("geomCorr", default=True) else False,
             threshold_adu=tuple(limits) if isinstance(limits, list) else limits,
+            threshold_sigma=old.take("thresRms"),
+            mask=mask_of(old),
             name=old.take("name"),
         ),
         old.line,
     )
-    old.ignore("ADU_per_photon", "ADU_per_Photon")
-    no_mask(old)
+    old.ignore("ADU_per_photon", "ADU_per_Photon", "square")
     yield from old.rest()
 
 
@@ -110,9 +121,9 @@ def azimuthal_pyfai(old: Old) -> Steps:
     center = [
         round(1e6 * geometry[name], 6) for name in ("poni1", "poni2") if name in geometry
     ]
-    npts = old.take("npts")
-    if npts is not None:
-        old.say("npts", f"npts={npts}: write q_bins=, the width of a bin in 1/A or edges")
+    unit = old.take("int_units", "2th_deg")
+    if unit != "q_A^-1":
+        old.say("int_units", f"bins are in q (1/A), not in {unit}")
     yield Call(
         "azimuthal",
         given(
@@ -125,14 +136,16 @@ def azimuthal_pyfai(old: Old) -> Steps:
             pixel_size_um=round(1e6 * geometry["pixel1"], 6)
             if "pixel1" in geometry
             else None,
+            q_count=whole(old.take("npts", 256)),
             polarization=old.take("polarization_factor"),
             phi_bins=old.take("npts_az") if old.take("return2d", default=False) else None,
             threshold_adu=old.take("thres"),
+            mask=mask_of(old),
             name=old.take("name", "pyfai"),
         ),
         old.line,
     )
-    old.ignore("azav_kwargs", "int_units")
+    old.ignore("azav_kwargs")
     yield from old.rest()
 
 
@@ -147,25 +160,24 @@ def droplets(old: Old) -> Steps:
             **{f"threshold_{unit}": high, f"threshold_low_{unit}": low},
             droplet_adu=threshold(old),
             pixel_max_adu=old.take("pixmax"),
-            n_data=old.take("nData"),
+            n_data=whole(old.take("nData")),
+            mask=mask_of(old),
             name=old.take("name"),
         ),
         old.line,
     )
     old.ignore("relabel")
-    no_mask(old)
     yield from old.rest()
 
 
 def droplets_to_photons(old: Old) -> Steps:
     """dropletFunc, and photons of the droplets."""
-    inner = Old(f"{old.what} droplet", old.at("droplet"), as_lined(old.take("droplet")))
-    photons = Old(f"{old.what} d2p", old.at("d2p"), as_lined(old.take("d2p")))
+    inner, photons = old.part("droplet"), old.part("d2p")
     then = Call(
         "droplet2photon",
         given(
             adu_per_photon=photons.take("aduspphot"),
-            n_data=old.take("nData"),
+            n_data=whole(old.take("nData")),
         ),
         photons.line,
     )
@@ -204,12 +216,13 @@ def autocorrelation(old: Old) -> Steps:
             lags=tuple(lags) if lags else None,
             threshold_adu=threshold(old),
             lineouts=old.take("save_lineout", default=False) or None,
+            mask=mask_of(old),
             name=old.take("name"),
         ),
         old.line,
     )
-    old.ignore("illumination_correction")
-    no_mask(old)
+    if old.has("illumination_correction"):
+        old.say("illumination_correction", "illumination_correction has no counterpart")
     yield from old.rest()
 
 
@@ -218,8 +231,8 @@ def integral(old: Old) -> Steps:
     yield Call(
         "integral",
         given(
-            signal=old.take("sig_roi"),
-            background=old.take("bkg_roi"),
+            signal=window_of(old, "sig_roi"),
+            background=window_of(old, "bkg_roi"),
             negative=old.take("negative_signal", default=False) or None,
             name=old.take("name"),
         ),
@@ -237,7 +250,7 @@ def hits(old: Old) -> Steps:
         given(
             threshold=old.take("threshold"),
             in_sigma=sigma or None,
-            background=old.take("bkg_roi") if sigma else None,
+            background=window_of(old, "bkg_roi") if sigma else None,
             most=None if sigma else most,
             name=old.take("name"),
         ),
@@ -259,18 +272,34 @@ def svd_delays(old: Old) -> tuple[int, ...] | None:
 
 
 def svd_fit(old: Old) -> Steps:
-    """SvdFit."""
+    """SvdFit; of a list of entries, each is for one channel."""
+    intensity = old.take("mode")
+    if intensity == "both":
+        old.say("mode", "mode='both': intensity= is 'norm' or 'max'; norm is written")
+        intensity = "norm"
+    basis = old.take("basis_file")
+    channel = old.take(CHANNEL)
+    name = "svdFit" if channel is None else f"svdFit_ch{channel}"
     yield Call(
         "svd_fit",
         given(
-            basis=old.take("basis_file"),
+            basis=basis,
             components=old.take("n_components"),
             delays=svd_delays(old),
-            intensity=old.take("mode"),
-            name=old.take("name"),
+            intensity=intensity,
+            name=old.take("name", name),
         ),
         old.line,
+        field="" if channel is None else f"raw_{channel}",
+        refused=(
+            f"basis_file={basis!r}: write a basis with 'smalldata-stream basis', which "
+            "has the windows, too"
+        ),
     )
+    if not old.take("return_reconstructed", default=False):
+        old.ignore("return_reconstructed")
+    else:
+        old.say("return_reconstructed", "the fitted waveform is not written")
     yield from old.rest()
 
 
@@ -293,6 +322,9 @@ def curvature(old: Old) -> Steps:
     old.ignore("method")
     yield from old.rest()
 
+
+CHANNEL = "channel of the old list"
+"""Key of an entry under which the place that it had in a list is found."""
 
 Translator: TypeAlias = Callable[[Old], Steps]
 
@@ -324,6 +356,9 @@ FUNCTIONS: Mapping[str, Translator] = {
 
 OF_WAVEFORMS: Iterable[str] = ("integral", "hits", "svd_fit")
 """Words that work on the traces of a wave8, its field ``raw_all``."""
+
+OF_CHANNELS: Iterable[str] = ("get_wf_svd", "getSvdParams")
+"""Functions whose lists have one entry for each channel."""
 
 HAVE_NO_MEANING: Mapping[str, str] = {
     "getDetImages": "was read and not used",

@@ -62,6 +62,9 @@ class Azimuthal:
         rows' axis and y along the columns'.
     q_bins
         Width of the bins in 1/Å, which then begin at multiples of it; or their edges.
+    q_count
+        Instead: that many bins of one width, from the least to the largest q of the good
+        pixels.
     phi_bins
         Number of bins around the beam, the first around phi = 0, which is +y; pi / 2 is +x.
         Or their edges in radian, within 0 to 2 pi.
@@ -117,6 +120,7 @@ class Azimuthal:
     y_um: Array | None = None
     pixel_size_um: float | None = None
     q_bins: Bins = 5e-3
+    q_count: int | None = None
     phi_bins: int | Sequence[float] | NDArray[Any] = 1
     polarization: float | None = 1.0
     solid_angle: bool = True
@@ -313,6 +317,8 @@ def _check(asked: Azimuthal) -> None:
             f"polarization={asked.polarization!r}: write the part that is polarised along "
             "y, from 0 to 1, or None"
         )
+    if asked.q_count is not None and not pixels.is_count(asked.q_count):
+        raise ValueError(f"q_count={asked.q_count!r}: write a number of bins, 1 or more")
     n: Any = asked.pixel_splitting
     if not (isinstance(n, (int, np.integer)) and 1 <= n <= 16):
         raise ValueError(f"pixel_splitting={n!r}: write a whole number, 1 to 16")

@@ -74,6 +74,8 @@ def make_map(asked: Azimuthal, spec: Spec) -> Map:
     if not good.any():
         raise ValueError(f"{what}: no pixel of {shape} is good; look at the masks")
     q_edges = _q_edges(asked.q_bins, q[good])
+    if asked.q_count is not None:
+        q_edges = np.linspace(q[good].min(), q[good].max(), int(asked.q_count) + 1)
     n = int(asked.pixel_splitting)
     shifts = [(0.0, 0.0)] if n == 1 else _shifts(n)
     phi_bins, phi_centres = _phi_bins(asked.phi_bins)

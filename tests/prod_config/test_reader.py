@@ -113,7 +113,7 @@ def test_statements_that_are_beyond(body: str, tmp_path: Path) -> None:
 
 def test_spans_are_all_runs() -> None:
     assert spans([10, 12, 13]) == [
-        (9, 0), (10, 10), (11, 11), (12, 12), (13, 13), (None, 14)
+        (9, 1), (10, 10), (11, 11), (12, 12), (13, 13), (None, 14)
     ]  # fmt: skip
-    assert spans([0]) == [(0, 0), (None, 1)]
-    assert spans([-5, 3]) == [(2, 0), (3, 3), (None, 4)]
+    assert spans([0]) == [(None, 1)]
+    assert spans([-5, 3]) == [(2, 1), (3, 3), (None, 4)]

@@ -40,12 +40,12 @@ def getROIs(run):
     }
     assert [kwargs for word, _, kwargs in g.calls if word == "projection"] == [
         {"axis": 0},
-        {"axis": 1},
+        {"axis": 1, "single_photon": True},
     ]
     assert 'Epics(("lxt",), name="epicsUser")' in imported.text
     assert 'names={1: "a", 3: "b"}, scale={1: 1.0, 3: 2.0}' in imported.text
     assert "sum" not in words
-    assert ["singlePhoton" in one.what for one in imported.said] == [True]
+    assert imported.said == []
 
 
 def test_photons_and_curved_lines(tmp_path: Path) -> None:

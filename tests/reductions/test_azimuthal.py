@@ -443,6 +443,19 @@ def test_pixels_far_from_all_bins(shape: tuple[int, ...], standard_error: bool) 
             assert got["sem"][0, k] == pytest.approx(spread, rel=1e-9, nan_ok=True)
 
 
+def test_a_number_of_bins_goes_from_the_least_to_the_largest_q() -> None:
+    frame, mask = noisy(SHAPE, "f4"), random_mask(SHAPE)
+    mask[:20] = False
+    found = integrated(frame, **PLACE, mask=mask, q_count=12)
+    q = found["config"]["matrix_q"][mask]
+    edges = np.linspace(q.min(), q.max(), 13)
+    want = integrated(frame, **PLACE, mask=mask, q_bins=edges)
+    np.testing.assert_array_equal(found["config"]["qbins"], edges)
+    np.testing.assert_array_equal(found["azav"], want["azav"])
+    with pytest.raises(ValueError, match="q_count=0: write a number of bins"):
+        Azimuthal(**PLACE, q_count=0)
+
+
 def test_an_edge_is_in_the_bin_above_it_and_the_last_in_both() -> None:
     config = integrated(np.ones(SHAPE, np.float32), **PLACE)["config"]
     q = np.unique(config["matrix_q"])
