@@ -104,6 +104,8 @@ class Node(Words, Stream):  # type: ignore[misc]  # streamz is untyped
         if self.absent:
             return Absent(self.plan, path)
         if path not in self.outputs:
+            if list(self.outputs) == [self.path]:
+                raise GraphError(f"{self.path} is one result: write it without [{field!r}]")
             known = [p.removeprefix(self.path).strip("_/") for p in self.outputs]
             raise GraphError(f"{self.path} has no {field!r}; {did_you_mean(field, known)}")
         return Chosen(self, path, path, self.outputs[path])

@@ -57,7 +57,9 @@ class PerEventNode(Node):
         found = [f for f in known if f == field]
         found = found or [f for f in known if f.rpartition("/")[2] == field]
         if len(found) != 1:
-            return super().__getitem__(field)
+            if below(self.path, field) in self.outputs or set(known) <= {""}:
+                return super().__getitem__(field)
+            raise GraphError(f"{self.path} has no {field!r}; {did_you_mean(field, known)}")
         key, spec = self._field(found[0])
         return Chosen(self, below(self.path, field), key, spec)
 

@@ -78,7 +78,7 @@ class Plan:
         others = getattr(reduction, "others", ())
         takes = getattr(reduction, "takes", ())
         if takes and not any(node.absent for node in inputs):
-            inputs = [node[field] for node in inputs for field in takes]
+            inputs = _taken(inputs, reduction, takes)
         inputs = [*inputs, *(o if isinstance(o, Node) else self.find(o) for o in others)]
         absent = [node.path for node in inputs if node.absent]
         if absent:
@@ -222,6 +222,20 @@ class Plan:
         """Let go of everything; streamz keeps every sink alive until it is destroyed."""
         for stream in foreign_streams(self.nodes):
             stream.destroy()
+
+
+def _taken(
+    inputs: Sequence[Node], reduction: Reduction, takes: Sequence[str]
+) -> list[Node]:
+    """The fields that a reduction takes of the node that it is chained to."""
+    try:
+        return [node[field] for node in inputs for field in takes]
+    except GraphError as error:
+        behind = " or ".join(getattr(reduction, "behind", ("another word",)))
+        raise GraphError(
+            f"{reduction.name} cannot be chained to {inputs[0].path}: write it behind "
+            f"{behind}, of which it takes {', '.join(takes)}"
+        ) from error
 
 
 SMALLDATA_NAMES = {"bounds": "bound", "threshold_adu": "thresADU"}

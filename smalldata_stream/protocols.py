@@ -284,7 +284,7 @@ class Reduction(Protocol):
     attribute ``others``: paths of the record (``"timestamp"`` is one), given to ``prepare``
     and to the functions after the first input. One that needs certain fields of the node
     it is chained to, and not what is commonly chained, has an attribute ``takes``: their
-    names, in the order in which they are given.
+    names, in the order in which they are given; and ``behind``, the words that have them.
     """
 
     @property

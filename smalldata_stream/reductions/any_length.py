@@ -32,6 +32,11 @@ def of_any_length(prepare: Prepare, spec: Spec) -> PerEvent:
     >>> ready.compute(Ragged.of([np.ones(2), np.zeros(3), np.ones(1)]))[""].values
     array([1., 0., 1.])
     """
+    if spec.found_in is not None:
+        raise ValueError(
+            f"the input is a list of what was found in frames ({spec.long_name}), and no "
+            "waveform"
+        )
     nominal = prepare(_fixed(spec, LONGEST))
     by_length = _ByLength(prepare, spec, nominal.outputs)
     chained = nominal.chained

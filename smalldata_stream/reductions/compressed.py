@@ -87,7 +87,12 @@ class Compressed:
         good = pixels.good_pixels(spec, None, what)
         dtype = spec.dtype if spec.dtype.kind == "f" else np.dtype(np.float32)
         back = pixels.pixel_spec(
-            shape, dtype, spec, mask=good, long_name="frame after a lossy compressor"
+            shape,
+            dtype,
+            spec,
+            mask=good,
+            positions=spec.positions,
+            long_name="frame after a lossy compressor",
         )
         f8 = np.dtype(np.float64)
         outputs = {

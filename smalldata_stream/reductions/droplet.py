@@ -210,8 +210,9 @@ def _noise(asked: Droplets, spec: Spec, what: str) -> Array | None:
     noise = spec.noise if asked.noise_adu is None else asked.noise_adu
     if noise is None:
         raise ValueError(
-            f"{what}: threshold_sigma needs the noise of each pixel, and the constants of "
-            "these frames have no pixel_rms; give noise_adu, or write threshold_adu"
+            f"{what}: threshold_sigma needs the noise of each pixel, which is not known "
+            "here: the frames of a detector have it whose constants have pixel_rms, and "
+            "regions of interest of them; give noise_adu, or write threshold_adu"
         )
     if noise.shape != spec.shape:
         raise ValueError(

@@ -104,6 +104,7 @@ class Droplet2Photon:
         "pixel",
         "pixel_adu",
     )
+    behind: ClassVar[tuple[str, ...]] = ("droplets",)
 
     adu_per_photon: float
     rois: Sequence[Sequence[Sequence[int]]] | None = None

@@ -96,6 +96,7 @@ class Photons:
             np.dtype(np.uint16),
             Spec(dtype=spec.dtype, unit=""),
             mask=good,
+            positions=spec.positions,
             long_name="photons in each pixel",
         )
         outputs = {"nPhot": Spec(dtype=np.dtype(np.int64), long_name="number of photons")}

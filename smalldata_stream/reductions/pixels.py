@@ -102,10 +102,14 @@ def frame_shape(spec: Spec, what: str) -> tuple[int, ...]:
     float64.
     """
     if spec.kind == "ragged" or spec.shape is None:
+        lists = "the input is lists whose length varies from event to event"
+        unknown = "that of the input is not known"
         raise ValueError(
             f"{what} needs frames of one shape that is known before the first event; "
-            "these vary or are not known"
+            + (lists if spec.kind == "ragged" else unknown)
         )
+    if spec.shape == ():
+        raise ValueError(f"{what} needs pixels or samples; the input is one number")
     if not 1 <= len(spec.shape) <= 3 or 0 in spec.shape:
         raise ValueError(f"{what} needs 1 to 3 axes, none empty; the input is {spec.shape}")
     if spec.dtype.kind not in "iu" and spec.dtype not in (np.float32, np.float64):
@@ -170,8 +174,9 @@ def noise_levels(spec: Spec, sigma: float | None, what: str) -> Array | None:
         return None
     if spec.noise is None:
         raise ValueError(
-            f"{what}: threshold_sigma needs the noise of each pixel, and the constants of "
-            "these frames have no pixel_rms; write threshold_adu"
+            f"{what}: threshold_sigma needs the noise of each pixel, which is not known "
+            "here: the frames of a detector have it whose constants have pixel_rms, and "
+            "regions of interest of them; write threshold_adu"
         )
     return read_only(np.float32(sigma) * spec.noise)
 

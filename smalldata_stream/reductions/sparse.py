@@ -177,6 +177,7 @@ class Unsparsify:
     """
 
     takes: ClassVar = ("adu", "row", "col", "tile")
+    behind: ClassVar = ("sparsify", "droplets", "peaks")
 
     shape: Sequence[int] | None = None
     area: bool = False

@@ -270,7 +270,7 @@ def test_a_plot_of_what_is_not_in_this_run_is_dropped() -> None:
         ),
         (lambda g, e, cam: cam.plot.line(x=[2, 1]), "increase"),
         (lambda g, e, cam: cam.plot.line(x="q"), "one number for each point"),
-        (lambda g, e, cam: e.plot.image(), "1 to 3 axes"),
+        (lambda g, e, cam: e.plot.image(), "the input is one number"),
         (
             lambda g, e, cam: cam.roi("R", None).projection(axis=0).plot.image(),
             "write line",

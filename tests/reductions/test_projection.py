@@ -108,7 +108,7 @@ def test_thresholds_in_units_of_the_noise() -> None:
     assert (want != frames.sum(axis=1, dtype=float)).any()
     np.testing.assert_allclose(np.asarray(found), want, rtol=1e-12)
     without = Spec(dtype=frames.dtype, shape=(9, 7))
-    with pytest.raises(ValueError, match="have no pixel_rms; write threshold_adu"):
+    with pytest.raises(ValueError, match="noise of each pixel, which is not known"):
         Projection(axis=0, threshold_sigma=2.5).prepare(without)
 
 

@@ -258,7 +258,7 @@ def test_wrong_parameters(kwargs: dict[str, Any], match: str) -> None:
         (Roi("r", [[0, 1]]), (4, 5), r"1 axes.*has 2, \(4, 5\)"),
         (Roi("r", [[0, 1], [2, 6]]), (4, 5), r"to 6 on axis 1.*\(4, 5\).*at most 5"),
         (Roi("r"), (1, 2, 3, 4), "1 to 3 axes"),
-        (Roi("r"), (), "1 to 3 axes"),
+        (Roi("r"), (), "needs pixels or samples; the input is one number"),
         (Roi("r"), None, "known before the first event"),
         (
             Roi("r", mask=np.ones((2, 2), bool)),
