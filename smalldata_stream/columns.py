@@ -90,6 +90,10 @@ def as_columns(
         column = result if isinstance(result, Column) else Column(result)
         if len(column) != events:
             raise ValueError(f"{field!r} has {len(column)} values for {events} events")
+        ragged, declared = isinstance(column.values, Ragged), specs[field].kind
+        if ragged != (declared == "ragged"):
+            kind = "a list of variable length" if ragged else "an array"
+            raise ValueError(f"{field!r} is {kind}, declared {declared}")
         shape, want = value_shape(column.values), specs[field].shape
         if want is not None and len(column.values) and shape not in (None, want):
             raise ValueError(f"{field!r} has shape {shape}, declared {want}")

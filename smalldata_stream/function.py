@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from smalldata_stream.batch import Array, Column, Frames, Ragged, Values
+from smalldata_stream.batch import STRING, Array, Column, Frames, Ragged, Values
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
 
@@ -23,8 +23,8 @@ class Function:
 
     With ``vectorized`` false, ``function`` gets the values of one event, in the order of
     the inputs, and returns one value, or None for a gap. With ``vectorized`` true it gets
-    the values of all events that have all inputs, ``(n, ...)``, and returns ``(n, ...)``,
-    or a `Column` where some events have no result.
+    the values of all events that have all inputs, ``(n, ...)`` (frames as `Frames`, lists
+    as `Ragged`), and returns ``(n, ...)``, or a `Column` where some events have no result.
 
     With ``outputs``, the function returns a mapping with a value for each field, written
     to ``<name>_<field>``; a field that is None (or not there) is a gap, and None instead
@@ -33,11 +33,16 @@ class Function:
     Parameters
     ----------
     function
-        It must not write into what it gets, and must depend on one event at a time.
+        It must not write into what it gets, and must depend on one event at a time: on no
+        other event of the batch, and on nothing that it remembers of events before. A
+        batch job gives events to several processes, in any order, and a live one begins
+        anew when its graph is edited; what adds up over events is ``.sum(...)`` and the
+        plots.
     name
         The word in the output path.
     dtype, shape, unit
-        What the function returns; of one output.
+        What the function returns; of one output. ``str`` is text. A value that is none of
+        the dtype (1.5 of int64, -1 of uint8) is an error of its event.
     outputs
         Per field the dtype of a scalar, or a `Spec`: arrays of one shape, frames, or
         lists of variable length (``kind="ragged"``).
@@ -47,7 +52,8 @@ class Function:
     Raises
     ------
     ValueError
-        If both ``outputs`` and a shape or unit are given, or a field is no word.
+        If both ``outputs`` and a shape or unit are given, a field is no word, a dtype or
+        shape is none, or (in ``prepare``) the function does not take so many inputs.
 
     Examples
     --------
@@ -78,7 +84,16 @@ class Function:
         if not callable(self.function):
             raise ValueError(f"function={self.function!r}: write a function")
         if self.outputs is None:
+            _dtype_of(self.name, self.dtype)
+            if not _is_shape(self.shape):
+                raise ValueError(
+                    f"function {self.name!r}: shape={self.shape!r}: write one number for "
+                    "each axis, such as (3, 4), and () for one number"
+                )
             return
+        for given in self.outputs.values():
+            if not isinstance(given, Spec):
+                _dtype_of(self.name, given)
         if self.shape or self.unit:
             raise ValueError(
                 f"function {self.name!r}: with outputs, write shape and unit of each as "
@@ -92,16 +107,9 @@ class Function:
             )
 
     def prepare(self, *inputs: Spec) -> PerEvent:
-        """Declare the outputs, and check that the function takes the inputs."""
-        if inputs:
-            self._check_takes(len(inputs))
-        if self.outputs is None:
-            one = Spec(dtype=np.dtype(self.dtype), shape=tuple(self.shape), unit=self.unit)
-            return PerEvent(outputs={"": one}, compute=self._compute)
-        specs = {
-            field: given if isinstance(given, Spec) else Spec(dtype=np.dtype(given))
-            for field, given in self.outputs.items()
-        }
+        """Declare the outputs, and see that the function takes the inputs."""
+        _check_arguments(self.function, self.name, len(inputs))
+        specs = self._specs()
         for field, spec in specs.items():
             if spec.kind != "ragged" and spec.shape is None:
                 raise ValueError(
@@ -109,71 +117,150 @@ class Function:
                 )
         return PerEvent(outputs=specs, compute=self._compute)
 
-    def _check_takes(self, number: int) -> None:
-        try:
-            signature = inspect.signature(self.function)
-        except (TypeError, ValueError):  # some functions written in C do not tell
-            return
-        try:
-            signature.bind(*range(number))
-        except TypeError as error:
-            values = "1 value" if number == 1 else f"{number} values"
-            raise ValueError(
-                f"function {self.name!r} takes {signature}, and gets {values}, one for "
-                "each input"
-            ) from error
+    def _specs(self) -> dict[str, Spec]:
+        if self.outputs is None:
+            dtype = _dtype_of(self.name, self.dtype)
+            return {"": Spec(dtype=dtype, shape=tuple(self.shape), unit=self.unit)}
+        return {
+            field: given
+            if isinstance(given, Spec)
+            else Spec(dtype=_dtype_of(self.name, given))
+            for field, given in self.outputs.items()
+        }
 
     def _compute(self, *inputs: Values) -> Mapping[str, Values | Column]:
-        specs = self.prepare().outputs
+        specs = self._specs()
         if self.vectorized:
-            result = self.function(*inputs)
-            found = {"": result} if self.outputs is None else dict(result)
+            n = len(inputs[0])
+            found = self._by_field(self.function(*inputs))
             if found.keys() != specs.keys():
                 raise ValueError(f"returned {sorted(found)}, declared {sorted(specs)}")
-            return {field: _vectorized(found[field], specs[field]) for field in specs}
+            return {field: _vectorized(found[field], specs[field], n) for field in specs}
         events = [self.function(*values) for values in zip(*inputs, strict=True)]
-        if self.outputs is None:
-            return {"": _column(events, specs[""])}
-        for event in events:
-            if event is not None and not event.keys() <= specs.keys():
+        fields = [{} if event is None else self._by_field(event) for event in events]
+        for event in fields:
+            if not event.keys() <= specs.keys():
                 raise ValueError(f"returned {sorted(event)}, declared {sorted(specs)}")
         return {
-            field: _column([None if e is None else e.get(field) for e in events], spec)
+            field: _column([event.get(field) for event in fields], spec)
             for field, spec in specs.items()
         }
 
+    def _by_field(self, returned: Any) -> Mapping[str, Any]:
+        """What the function returned, by field."""
+        if self.outputs is None:
+            if isinstance(returned, Mapping):
+                raise ValueError("returned several results: declare them, outputs={...}")
+            return {"": returned}
+        if not isinstance(returned, Mapping):
+            raise ValueError(
+                f"returned {type(returned).__name__} {returned!r}: with outputs, return "
+                f"a dictionary, such as {{{next(iter(self.outputs))!r}: ...}}"
+            )
+        return returned
 
-def _vectorized(result: Any, spec: Spec) -> Values | Column:
-    if isinstance(result, (Column, Frames, Ragged)):
+
+def _check_arguments(function: Callable[..., Any], name: str, inputs: int) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of some that are compiled there is none
+        return
+    try:
+        signature.bind(*[None] * inputs)
+    except TypeError as error:
+        values = "1 value" if inputs == 1 else f"{inputs} values"
+        raise ValueError(
+            f"function {name!r} takes {signature}, and gets {values}, one for each input"
+        ) from error
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, (tuple, list)) and all(map(pixels.is_count, shape))
+
+
+def _dtype_of(name: str, given: Any) -> np.dtype[Any]:
+    """The dtype that is meant; text is one of any length."""
+    try:
+        dtype: np.dtype[Any] = np.dtype(given)
+    except TypeError as error:
+        raise ValueError(
+            f"function {name!r}: {given!r} is no dtype; write one such as 'float64'"
+        ) from error
+    if dtype.kind not in "biufUT":
+        raise ValueError(
+            f"function {name!r}: dtype {dtype} cannot be written; declare numbers, bool or "
+            "str, such as real and imaginary part in two outputs"
+        )
+    return STRING if dtype.kind == "U" else dtype
+
+
+def _of_dtype(array: Array, dtype: np.dtype[Any]) -> Array:
+    """The same values as ``dtype``; ValueError where they are none."""
+    if array.dtype == dtype:
+        return array
+    text = dtype == STRING
+    if (array.dtype.kind in "UT") != text or array.dtype.kind not in "biufUT":
+        first = array.ravel()[:1].tolist()
+        raise ValueError(f"returned {first!r:.60}, declared {dtype}; write its dtype")
+    with np.errstate(invalid="ignore", over="ignore"):
+        converted: Array = array.astype(dtype)
+    if dtype.kind in "iub":
+        lost = converted != array
+        if lost.any():
+            one = array[lost][0]
+            raise ValueError(f"returned {one}, which is no {dtype}; declare another dtype")
+    return converted
+
+
+def _vectorized(result: Any, spec: Spec, events: int) -> Values | Column:
+    if isinstance(result, Column):
+        values = _vectorized(result.values, spec, len(result.values))
+        assert not isinstance(values, Column)
+        return Column(values, result.present)
+    if isinstance(result, Frames):
         return result
-    array: Array = np.asarray(result, dtype=spec.dtype)
+    if spec.kind == "ragged":
+        if not isinstance(result, Ragged):
+            return _column(list(result), spec)
+        return Ragged(_of_dtype(result.values, spec.dtype), result.offsets)
+    if isinstance(result, Ragged):
+        raise ValueError("returned lists of variable length: declare kind='ragged'")
+    array = np.asarray(result)
+    if array.ndim == 0 or len(array) != events:
+        what = "one value" if array.ndim == 0 else f"{len(array)} values"
+        raise ValueError(
+            f"returned {what} for {events} events; with vectorized=True, return one for "
+            "each event"
+        )
+    return _packed(_of_dtype(array, spec.dtype), spec)
+
+
+def _column(found: Sequence[Any], spec: Spec) -> Column:
+    """One value, or None, per event as a column of what was declared."""
+    present = np.array([value is not None for value in found], bool)
+    values = [np.asarray(value) for value in found if value is not None]
+    shape = spec.shape or ()
+    if spec.kind == "ragged":
+        for value in values:
+            if value.ndim == 0 or value.shape[1:] != shape:
+                raise ValueError(
+                    f"returned {f'shape {value.shape}' if value.ndim else value}, declared "
+                    f"a list of {f'shape {shape}' if shape else 'numbers'}"
+                )
+        lists = [_of_dtype(value, spec.dtype) for value in values]
+        none = Ragged(np.empty((0, *shape), spec.dtype), np.zeros(1, np.int64))
+        return Column(Ragged.of(lists) if lists else none, present)
+    for value in values:
+        if value.shape != shape:
+            raise ValueError(
+                f"returned an array of shape {value.shape}, declared {shape}; write "
+                f"shape={value.shape} if it is the same for all events"
+            )
+    array = np.stack(values) if values else np.empty((0, *shape), spec.dtype)
+    return Column(_packed(_of_dtype(array, spec.dtype), spec), present)
+
+
+def _packed(array: Array, spec: Spec) -> Values:
     if spec.kind == "frames":
         return Frames(list(array), shape=spec.shape, dtype=spec.dtype)
     return array
-
-
-def _column(found: list[Any], spec: Spec) -> Column:
-    """One value, or None, per event as a column of what was declared."""
-    present = np.array([value is not None for value in found], bool)
-    values = [value for value in found if value is not None]
-    if spec.kind == "ragged":
-        lists = [np.asarray(value, spec.dtype) for value in values]
-        return Column(Ragged.of(lists, spec.dtype), present)
-    shape = spec.shape or ()
-    array: Array = np.empty((len(values), *shape), spec.dtype)
-    for i, value in enumerate(values):
-        given = np.asarray(value)
-        if given.shape != shape:
-            raise ValueError(
-                f"returned an array of shape {given.shape}, declared {shape}; write "
-                f"shape={given.shape} if it is the same for all events"
-            )
-        try:
-            array[i] = given
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"returned {value!r:.60}, declared {spec.dtype}; write its dtype"
-            ) from error
-    if spec.kind == "frames":
-        return Column(Frames(list(array), shape=shape, dtype=spec.dtype), present)
-    return Column(array, present)

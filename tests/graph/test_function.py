@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -153,3 +154,93 @@ def test_an_output_is_chosen_before_a_word_is_chained() -> None:
 
     with pytest.raises(GraphError, match="choose one of its results"):
         build(graph, RUN)
+
+
+LISTS = {"a": Spec(dtype=np.dtype("i4"), kind="ragged")}
+
+
+@pytest.mark.parametrize(
+    ("function", "asked", "says"),
+    [
+        (lambda x: x + 0.5, {"dtype": "int64"}, "returned 1.5, which is no int64"),
+        (lambda x: -1, {"dtype": "u1"}, "returned -1, which is no uint8"),
+        (lambda x: "on", {}, "declared float64"),
+        (lambda x: 1j, {}, "declared float64; write its dtype"),
+        (lambda x: {"a": x}, {}, "declare them, outputs="),
+        (lambda x: x, {"outputs": {"a": float}}, "return a dictionary, such as {'a'"),
+        (lambda x: {"a": x}, {"outputs": LISTS}, "declared a list of numbers"),
+        (lambda x: {"a": np.ones((2, 2))}, {"outputs": LISTS}, r"shape \(2, 2\)"),
+        (lambda x: x.mean(), {"vectorized": True}, "return one for each event"),
+        (lambda x: x[1:], {"vectorized": True}, "return one for each event"),
+        (lambda x: x + 0.5, {"vectorized": True, "dtype": "i4"}, "which is no int32"),
+        (lambda x: np.ones((len(x), 2)), {"vectorized": True}, r"\(2,\), declared \(\)"),
+        (lambda x: Ragged.of([np.ones(2)] * len(x)), {"vectorized": True}, "kind='ragged'"),
+        (lambda x: Frames([np.ones((2, 2))] * len(x)), {"vectorized": True}, "declared"),
+    ],
+)
+def test_what_is_none_of_the_declared_is_told_with_node_and_event(
+    function: Any, asked: dict[str, Any], says: str
+) -> None:
+    """The event has a gap; the run goes on with all else."""
+
+    def graph(g: Graph, runinfo: RunInfo) -> None:
+        gmd = g.detector("gmd")
+        g.function(function, gmd["energy"], name="user/f", **asked)
+        g.function(lambda x: 2 * x, gmd["energy"], name="user/good")
+
+    g = build(graph, RUN)
+    (batch,) = batches()
+    g.plan.push(batch)
+    assert set(g.plan.failures) == {"user/f"}
+    first = g.plan.letters[0]
+    assert first.node == "user/f"
+    assert first.timestamp in batch.timestamps.tolist()
+    assert re.search(says, first.error), first.error
+    assert batch.record["user/good"].mask.sum() == GMD_THERE.sum()
+
+
+@pytest.mark.parametrize(
+    ("function", "asked", "says"),
+    [
+        (lambda a, b: a, {}, r"takes \(a, b\), and gets 1 value"),
+        (lambda: 1, {}, "gets 1 value"),
+        (abs, {"dtype": "flaot"}, "'flaot' is no dtype"),
+        (abs, {"dtype": complex}, "complex128 cannot be written"),
+        (abs, {"shape": 3}, "shape=3: write one number for each axis"),
+        (abs, {"outputs": {"a": "flaot"}}, "'flaot' is no dtype"),
+    ],
+)
+def test_what_is_wrong_before_the_first_event(
+    function: Any, asked: dict[str, Any], says: str
+) -> None:
+    def graph(g: Graph, runinfo: RunInfo) -> None:
+        g.function(function, g.detector("gmd")["energy"], name="user/f", **asked)
+
+    with pytest.raises(GraphError, match=says):
+        build(graph, RUN)
+
+
+def test_text_and_truth_and_lists_of_many_events_at_once() -> None:
+    def graph(g: Graph, runinfo: RunInfo) -> None:
+        gmd = g.detector("gmd")["energy"]
+        g.function(lambda x: "x" * int(x), gmd, name="user/text", dtype=str)
+        g.function(lambda x: x > 2, gmd, name="user/truth", dtype=bool)
+        lists = g.function(
+            lambda xs: {"a": [np.arange(int(x)) for x in xs]},
+            gmd,
+            name="user/lists",
+            outputs=LISTS,
+            vectorized=True,
+        )
+        lists.spectrum(bins=(0, 12, 12))
+
+    g = build(graph, RUN)
+    (batch,) = batches()
+    g.plan.push(batch)
+    assert not g.plan.failures
+    there = ENERGIES[GMD_THERE]
+    texts = list(batch.record["user/text"].values)
+    assert [str(text) for text in texts] == ["x" * int(x) for x in there]
+    np.testing.assert_array_equal(np.asarray(batch.record["user/truth"].values), there > 2)
+    histograms = np.asarray(batch.record["user/lists_spectrum_histogram"].values)
+    np.testing.assert_array_equal(histograms, np.arange(12) < there[:, None])
