@@ -17,6 +17,7 @@ from smalldata_stream.simulate import (
     Simulation,
     simulate,
 )
+from smalldata_stream.words import Word, Words
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
@@ -39,6 +40,18 @@ def blocks(page: str) -> list[str]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> SimulatedFiles:
     return simulate(tmp_path_factory.mktemp("run"), RUN)
+
+
+@pytest.mark.parametrize(
+    "word", [name for name, one in vars(Words).items() if isinstance(one, Word)]
+)
+def test_every_word_has_a_page(word: str) -> None:
+    """It is in the table of graph.md, and the page that it names says what it does."""
+    rows = (DOCS / "graph.md").read_text().splitlines()
+    (row,) = (row for row in rows if row.startswith("| `.") and f"`.{word}(" in row)
+    (page,) = re.findall(r"\]\(([\w-]+\.md)\)", row)
+    assert f".{word}(" in (DOCS / page).read_text()
+    assert page in PAGES or page == "calibration.md"
 
 
 @pytest.mark.parametrize("page", PAGES)
