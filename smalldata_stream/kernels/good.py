@@ -34,3 +34,16 @@ def is_good(good: Any, p: int) -> Any:
         return True
     else:  # noqa: RET505
         return good[p]
+
+
+@compiled
+def part(pixels: Any, start: int, stop: int) -> Any:
+    """``pixels[start:stop]``, None where there are none.
+
+    >>> part(None, 0, 9) is None
+    True
+    """
+    if pixels is None:
+        return None
+    else:  # noqa: RET505
+        return pixels[start:stop]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
-from smalldata_stream.kernels.good import is_good
+from smalldata_stream.kernels.good import is_good, part
 
 Array = NDArray[Any]
 Ints = NDArray[np.int32]
@@ -16,15 +16,6 @@ Ints = NDArray[np.int32]
 
 PART = 1 << 16
 """Pixels counted in 32 bits, of which more fit into a vector than of 64."""
-
-
-# `else` stands where it need not, because numba then leaves out the other branch.
-@compiled
-def _part(good: Any, start: int, stop: int) -> Any:
-    if good is None:
-        return None
-    else:  # noqa: RET505
-        return good[start:stop]
 
 
 @compiled
@@ -48,7 +39,7 @@ def count_pixels(frame: Array, good: NDArray[np.bool_] | None, low: Any, high: A
     total = 0
     for start in range(0, frame.size, PART):
         stop = min(start + PART, frame.size)
-        total += _count(frame[start:stop], _part(good, start, stop), low, high)
+        total += _count(frame[start:stop], part(good, start, stop), low, high)
     return total
 
 

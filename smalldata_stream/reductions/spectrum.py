@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.batch import Array, Mask, Ragged, Values, read_only
-from smalldata_stream.kernels.spectrum import spectrum, spectrum_of_lists
+from smalldata_stream.kernels.histogram import count_each, count_lists
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
 
@@ -119,10 +119,11 @@ def edges_of(bins: Any) -> NDArray[np.float64]:
 def _compute(
     edges: NDArray[np.float64], good: Mask | None, size: int, values: Values
 ) -> Mapping[str, Values]:
-    counts = np.empty((len(values), len(edges) - 1), np.int64)
+    # With those below, above, and not finite.
+    counts = np.empty((len(values), len(edges) + 2), np.int64)
     if isinstance(values, Ragged):
-        spectrum_of_lists(pixels.contiguous(values.values), values.offsets, edges, counts)
+        count_lists(pixels.contiguous(values.values), values.offsets, edges, counts)
     else:
         for which, frames in pixels.stacks(values, (size,)):
-            spectrum(frames, good, edges, counts[which])
-    return {"histogram": counts}
+            count_each(frames, good, edges, counts[which])
+    return {"histogram": counts[:, 1:-2].copy()}

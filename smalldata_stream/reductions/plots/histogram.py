@@ -108,8 +108,7 @@ class Counts:
         (given,) = values
         counts = self.counts.copy()
         for part in self._rows(given):
-            good = np.ones(part.shape[1], bool) if self.good is None else self.good
-            add_counts(part, good, self.edges, counts)
+            add_counts(part, self.good, self.edges, counts)
         self.counts = counts
         self.count += len(given)
 
