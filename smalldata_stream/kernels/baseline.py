@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -48,11 +47,17 @@ def baselines(
     for i in range(waves.shape[0]):
         for c in range(waves.shape[1]):
             for phase in range(period):
-                n = 0
                 start = first + (phase - first) % period
-                for t in range(start, last, period):
-                    n += good_samples(waves[i, c], good[c], t, t + 1, samples[n:])
+                row, usable = waves[i, c, start:last:period], good[c, start:last:period]
+                n = good_samples(row, usable, 0, row.size, samples)
                 out[i, c, phase] = level(samples[:n], by_median)
+
+
+@compiled
+def _subtract_one(row: Array, base: float, good: NDArray[np.bool_], out: Array) -> None:
+    for t in range(row.size):
+        v = np.float64(row[t])
+        out[t] = v - base if (v - v == 0) & good[t] else 0.0
 
 
 @compiled
@@ -71,9 +76,9 @@ def subtract(
     period = base.shape[2]
     for i in range(waves.shape[0]):
         for c in range(waves.shape[1]):
-            phase = 0
-            for t in range(waves.shape[2]):
-                v = np.float64(waves[i, c, t])
-                usable = good[c, t] and math.isfinite(v)
-                out[i, c, t] = v - base[i, c, phase] if usable else 0.0
-                phase = phase + 1 if phase + 1 < period else 0
+            if period == 1:
+                _subtract_one(waves[i, c], base[i, c, 0], good[c], out[i, c])
+                continue
+            for phase in range(period):
+                row, usable = waves[i, c, phase::period], good[c, phase::period]
+                _subtract_one(row, base[i, c, phase], usable, out[i, c, phase::period])

@@ -29,10 +29,11 @@ NEAR = 1e-6
 @compiled
 def _equal(edges: Floats, first: float, per: float) -> bool:
     """Whether all edges are much nearer to those of equal bins than `NEAR`."""
+    others = 0
     for k in range(edges.size):
-        if not abs((edges[k] - first) * per - k) < 0.01 * NEAR:
-            return False
-    return True
+        # What is not finite is not equal either.
+        others += not abs((edges[k] - first) * per - k) < 0.01 * NEAR
+    return others == 0
 
 
 @compiled
@@ -85,15 +86,14 @@ def _correct(values: Array, edges: Floats, bins: int, place: NDArray[np.int32]) 
 @compiled
 def _add_places(place: NDArray[np.int32], private: NDArray[np.int64]) -> None:
     a, b, c, d = private[0], private[1], private[2], private[3]
-    whole = place.size // 4 * 4
     for q in range(place.size // 4):
         p = np.uint64(4) * np.uint64(q)
         a[np.uint32(place[p])] += 1
         b[np.uint32(place[p + np.uint64(1)])] += 1
         c[np.uint32(place[p + np.uint64(2)])] += 1
         d[np.uint32(place[p + np.uint64(3)])] += 1
-    for p in range(whole, place.size):
-        a[place[p]] += 1
+    for r in range(place.size // 4 * 4, place.size):
+        a[place[r]] += 1
 
 
 @compiled

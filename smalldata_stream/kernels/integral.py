@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
-from smalldata_stream.kernels.window import good_samples, level
+from smalldata_stream.kernels.window import good_samples, level, total
 
 Array = NDArray[Any]
 
@@ -48,16 +48,15 @@ def integrate(
     """
     first, last = signal
     before, after = background
-    samples = np.empty(max(1, after - before))
+    samples = np.empty(max(last - first, after - before))
     for i in range(waves.shape[0]):
         for c in range(waves.shape[1]):
             base = 0.0
             if after > before:
                 n = good_samples(waves[i, c], good[c], before, after, samples)
                 base = level(samples[:n], by_median)
-            total = 0.0
-            for t in range(first, last):
-                v = np.float64(waves[i, c, t])
-                if good[c, t] and math.isfinite(v):
-                    total += v - base
-            out[i, c] = sign * total if math.isfinite(base) else math.nan
+            n = good_samples(waves[i, c], good[c], first, last, samples)
+            for t in range(n):
+                samples[t] -= base
+            sum_ = total(samples[:n])
+            out[i, c] = sign * sum_ if math.isfinite(base) else math.nan

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
-from smalldata_stream.kernels.window import good_samples, mean
+from smalldata_stream.kernels.window import good_samples, mean, total
 
 Array = NDArray[Any]
 
@@ -47,6 +47,20 @@ def delayed(basis: Array, delays: tuple[int, ...]) -> NDArray[np.float64]:
         to = slice(max(delay, 0), samples + min(delay, 0))
         pulse[:, to] = basis[:, max(-delay, 0) : samples - max(delay, 0)]
     return out.reshape(-1, samples)
+
+
+@compiled
+def _multiply(
+    a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    for t in range(a.size):
+        out[t] = a[t] * b[t]
+
+
+@compiled
+def _add_times(factor: float, a: NDArray[np.float64], to: NDArray[np.float64]) -> None:
+    for t in range(a.size):
+        to[t] += factor * a[t]
 
 
 @compiled
@@ -98,21 +112,21 @@ def fit(
                 reconstructed[i, c] = math.nan
                 score[i, c] = math.nan
                 continue
-            center = 0.0
             for t in range(size):
                 wave[t] -= base
-                center += wave[t]
-            center /= size
-            reconstructed[i, c] = 0.0
+                samples[t] = wave[t]
+            center = total(samples[:size]) / size
+            fitted = reconstructed[i, c]
+            fitted[:] = 0.0
             for k in range(basis.shape[0]):
-                a = 0.0
-                for t in range(size):
-                    a += projector[k, t] * wave[t]
+                _multiply(projector[k], wave, samples)
+                a = total(samples[:size])
                 coefficients[i, c, k] = a
-                for t in range(size):
-                    reconstructed[i, c, t] += a * basis[k, t]
-            off, all_of_it = 0.0, 0.0
+                _add_times(a, basis[k], fitted)
             for t in range(size):
-                off += (wave[t] - reconstructed[i, c, t]) ** 2
-                all_of_it += (wave[t] - center) ** 2
+                samples[t] = (wave[t] - fitted[t]) ** 2
+            off = total(samples[:size])
+            for t in range(size):
+                samples[t] = (wave[t] - center) ** 2
+            all_of_it = total(samples[:size])
             score[i, c] = 1.0 - off / all_of_it if all_of_it > 0.0 else math.nan

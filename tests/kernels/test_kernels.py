@@ -13,7 +13,14 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from smalldata_stream.batch import Array
-from smalldata_stream.kernels import calibration, exact_sum, projection, roi
+from smalldata_stream.kernels import (
+    calibration,
+    exact_sum,
+    histogram,
+    projection,
+    roi,
+    window,
+)
 from tests.reductions.frames import noisy, random_mask, unaligned
 
 BIG = np.finfo(np.float32).max
@@ -140,3 +147,58 @@ def test_cameras(dtype: Any) -> None:
     out = np.empty(50, "f4")
     calibration.calibrate(raw, offset, factor, out)
     assert out.tobytes() == ((raw.astype("f4") - offset) * factor).tobytes()
+
+
+@given(
+    st.sampled_from([3, 40, 511, 512, 513, 3000]),
+    st.sampled_from([0.0, -7.0, 60000.0, -0.5]),
+    st.integers(1, 70),
+    st.integers(0, 2**32),
+)
+def test_the_median_of_samples(span: int, base: float, n: int, seed: int) -> None:
+    """Whole numbers near to each other are counted, others are not."""
+    whole = np.random.default_rng(seed).integers(0, span, n, endpoint=True)
+    samples = (base + whole).astype(np.float64)
+    assert window.median(samples.copy()) == np.median(samples)
+
+
+@given(hnp.arrays(np.float64, st.integers(0, 70), elements=st.floats(-1e6, 1e6)))
+def test_the_total_of_samples(samples: Array) -> None:
+    exact = float(sum(map(Fraction, samples.tolist())))
+    size = np.abs(samples).sum()
+    assert window.total(samples.copy()) == pytest.approx(exact, rel=0, abs=1e-15 * size)
+
+
+EDGES = st.sampled_from(
+    [
+        np.linspace(0, 10, 11),
+        np.linspace(-1, 1, 8),
+        np.array([0.0, 0.1, 5.0, 5.5, 10.0]),
+        np.array([0.0, 5e-324]),
+        np.array([-1e308, 0.0, 1e308]),
+        np.arange(0.1, 9, 0.1),
+    ]
+)
+
+
+@given(EDGES, st.integers(0, 2000), st.booleans(), st.integers(0, 2**32))
+def test_counts_are_those_of_numpy(edges: Array, n: int, whole: bool, seed: int) -> None:
+    """Values on edges and next to them, outside, and not finite."""
+    rng = np.random.default_rng(seed)
+    values = rng.uniform(-2, 12, n)
+    values = np.floor(values) if whole else values
+    near = rng.choice(edges, n)
+    near = np.where(rng.random(n) < 0.5, near, np.nextafter(near, rng.choice([-99, 99], n)))
+    values = np.where(rng.random(n) < 0.3, near, values)
+    values[rng.random(n) < 0.05] = np.nan
+    values[rng.random(n) < 0.05] = np.inf
+    good = rng.random(n) < 0.9
+    counts = np.zeros(edges.size + 2, np.int64)
+    histogram.add_counts(values[None], good, edges, counts)
+    taken = values[good]
+    some = taken[np.isfinite(taken)]
+    inside = (some >= edges[0]) & (some <= edges[-1])
+    at = np.searchsorted(edges, some[inside], side="right").clip(1, edges.size - 1)
+    assert counts[1:-2].tolist() == np.bincount(at, minlength=edges.size)[1:].tolist()
+    outside = [(some < edges[0]).sum(), (some > edges[-1]).sum(), len(taken) - len(some)]
+    assert [counts[0], counts[-2], counts[-1]] == outside

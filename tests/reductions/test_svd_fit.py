@@ -42,7 +42,8 @@ class TestSvdFit(ReductionContract):
         return SvdFit(basis=self.path, components=3)
 
     def inputs(self) -> Sequence[Input]:
-        return waves.inputs()
+        # A basis has one length, and the waveforms have to.
+        return [one for one in waves.inputs() if one[0].kind != "ragged"]
 
     def expected(self, frame: Array, mask: Mask) -> Mapping[str, Any]:
         """numpy's least squares instead of a projector."""
