@@ -19,6 +19,7 @@ from smalldata_stream import __version__
 from smalldata_stream.cli.parser import Parser
 from smalldata_stream.cli.watched import watched
 from smalldata_stream.errors import SmalldataError
+from smalldata_stream.modes.shield import insisting
 from smalldata_stream.packages import check_packages
 from smalldata_stream.rank import launched
 
@@ -84,7 +85,8 @@ def obeyed(argv: Sequence[str]) -> int:
     command = module_of(options.command)
     try:
         check_packages()
-        code: int = command.run(options)
+        with insisting():
+            code: int = command.run(options)
         sys.stdout.flush()
     except SmalldataError as error:
         print(f"error: {error}", file=sys.stderr)

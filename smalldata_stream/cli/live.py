@@ -97,6 +97,7 @@ def run(options: argparse.Namespace) -> int:
         for report in reports(options, live):
             # What shared memory did not hand over is no damage.
             tell(report, options.output, damaged="" if options.shmem else "damaged data: ")
+            sys.stdout.flush()  # a session may last a shift, and its log be read meanwhile
     return 0
 
 

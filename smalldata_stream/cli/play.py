@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from pathlib import Path
 
 from smalldata_stream.cli.numbers import above_zero, at_least_one, run_number
 from smalldata_stream.errors import SmalldataError
+from smalldata_stream.modes.shield import Shield
 from smalldata_stream.play import Play, Progress, play
 from smalldata_stream.sources.files import FilesSource
 
@@ -68,11 +68,13 @@ def run(options: argparse.Namespace) -> int:
         f"playing at {how.rate_hz:g} Hz under the tag {how.tag!r}, once a client is there"
     )
     progress = Progress()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        play(source, how, progress=progress)
-    finally:
-        print(f"played {progress.events:,} events, {progress.transitions:,} transitions")
+    with Shield().armed():
+        try:
+            play(source, how, progress=progress)
+        finally:
+            print(
+                f"played {progress.events:,} events, {progress.transitions:,} transitions"
+            )
     return 0
 
 

@@ -106,6 +106,7 @@ class _Crew:
     ending: bool = False
     _workers: list[_Worker] = field(default_factory=list)
     _runs: dict[Key, JoinedRun] = field(default_factory=dict)
+    _reports: list[Report] = field(default_factory=list)
     _refused: str = ""
 
     def start(self) -> None:
@@ -143,8 +144,11 @@ class _Crew:
         alive = self.alive
         for key, run in list(self._runs.items()):
             if run.over(alive):
-                del self._runs[key]
-                yield run.end()
+                with self.options.shield.held():  # a signal waits until the file is whole
+                    del self._runs[key]
+                    self._reports.append(run.end())
+        while self._reports:
+            yield self._reports.pop(0)
 
     def _hear(self, worker: _Worker) -> None:
         try:

@@ -130,6 +130,7 @@ class _LiveRun:
             options.publishers, options.display_seconds
         )
         self._session: Session | None = None
+        self._report: Report | None = None
         self._info = run.info
         self._unreduced = 0
         self._signals: tuple[Signal, ...] = ()
@@ -168,13 +169,15 @@ class _LiveRun:
             session.take(batch)
 
     def finish(self) -> Iterator[Report]:
-        """End the graph there is."""
+        """End the graph there is; a signal waits until its file is whole."""
         if self._session is not None:
-            with self._options.guard:
-                report = self._session.end(self._lost())
-            self._count_queue()
-            self._told = {(one.where, one.what): one.events for one in self._run.faults}
-            self._session = None
+            with self._options.shield.held(), self._options.guard:
+                self._report = self._session.end(self._lost())
+                self._count_queue()
+                self._told = {(one.where, one.what): one.events for one in self._run.faults}
+                self._session = None
+        if self._report is not None:
+            report, self._report = self._report, None
             yield report
 
     def _show(self, batch: Batch) -> None:

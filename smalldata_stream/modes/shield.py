@@ -1,11 +1,16 @@
-"""Ctrl-C and SIGTERM that wait until a batch is done."""
+"""Ctrl-C and SIGTERM that wait until a batch is done, and are never lost."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import FrameType
+
+AGAIN_SECONDS = 0.05
+"""After so long a signal that was lost comes again."""
 
 
 class Shield:
@@ -28,18 +33,18 @@ class Shield:
 
     def __init__(self) -> None:
         self._held = self._asked = False
+        self._last: int = signal.SIGINT
 
     @contextmanager
     def armed(
         self, kinds: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)
     ) -> Iterator[None]:
         """Take these signals; in the main thread only."""
-        former = [signal.signal(kind, self._signalled) for kind in kinds]
-        try:
+        with ExitStack() as stack:
+            for kind in kinds:
+                stack.callback(signal.signal, kind, signal.signal(kind, self._signalled))
+            stack.enter_context(insisting(lambda: self._last))
             yield
-        finally:
-            for kind, handler in zip(kinds, former, strict=True):
-                signal.signal(kind, handler)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -54,7 +59,37 @@ class Shield:
             raise KeyboardInterrupt
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
+        self._last = number
         if self._held and not self._asked:
             self._asked = True
             return
         raise KeyboardInterrupt
+
+
+@contextmanager
+def insisting(kind: Callable[[], int] = lambda: signal.SIGINT) -> Iterator[None]:
+    """Have the signal ``kind`` come again where its KeyboardInterrupt was swallowed.
+
+    That is what becomes of an exception in a ``__del__`` or a callback of a weak reference,
+    and a signal may strike there as everywhere. In the main thread only.
+    """
+    former, main = sys.unraisablehook, threading.get_ident()
+    timers: list[threading.Timer] = []
+
+    def swallowed(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            former(unraisable)
+            return
+        # Not from here, where it would be swallowed, too.
+        timer = threading.Timer(AGAIN_SECONDS, signal.pthread_kill, [main, kind()])
+        timer.daemon = True
+        timers.append(timer)
+        timer.start()
+
+    sys.unraisablehook = swallowed
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former
+        for timer in timers:
+            timer.cancel()

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +15,15 @@ import pytest
 
 from smalldata_stream.client import Client
 from smalldata_stream.play_server import running
+from tests.processes import PATIENCE, alive, family, started, until
 from tests.shmem.playing import (
     CAM,
     OTHER,
-    SECONDS,
     Playing,
     needs_server,
     new_tag,
     write_run,
 )
-from tests.shmem.test_shmem_life import alive
 
 pytestmark = needs_server
 COMMAND = [sys.executable, "-m", "smalldata_stream.cli"]
@@ -41,43 +39,23 @@ def graph(g, run):
 @contextmanager
 def command(*words: object, says: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A command of ours, and the rest of the line that begins with ``says``."""
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, words)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
+    with started([*COMMAND, *words], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
         for line in process.stdout:
             if line.startswith(says):
                 break
         yield process, line.removeprefix(says).strip()
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def read_at_least(address: str, events: int) -> None:
     """Wait until a session has so many events."""
-    deadline = time.monotonic() + SECONDS
     with Client(address) as client:
-        while time.monotonic() < deadline:
-            told = client.latest("index", timeout=SECONDS).metadata.get("ledger", {})
-            if told.get("read", 0) >= events:
-                return
-            time.sleep(0.05)
-    raise AssertionError(told)
 
+        def enough() -> bool:
+            told = client.latest("index", timeout=PATIENCE).metadata.get("ledger", {})
+            return bool(told.get("read", 0) >= events)
 
-def family(pid: int) -> list[int]:
-    """A process and all that it has started."""
-    found = [pid]
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(entry.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if parent == pid:
-            found += family(int(entry.parent.name))
-    return found
+        until(enough)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -95,7 +73,7 @@ def test_a_signal_ends_live_and_leaves_a_whole_file(
         read_at_least(address, 60)
         processes = family(process.pid)
         process.send_signal(how)
-        said, _ = process.communicate(timeout=SECONDS)
+        said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "The ledger closes" in said
     assert len(processes) == 2
@@ -111,7 +89,7 @@ def test_a_signal_ends_the_wait_for_a_server(tmp_path: Path) -> None:
     words = ["live", "everything", "--shmem", new_tag(), "--publish", "tcp://127.0.0.1:*"]
     with command(*words, says="publishing:") as (process, _):
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=SECONDS)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
 
 
@@ -124,14 +102,19 @@ def test_runs_servers_and_configurations_follow_each_other(tmp_path: Path) -> No
     one = write_run(tmp_path / "b.xtc2", 60, number=2, names=(OTHER,))
     gone = write_run(tmp_path / "c.xtc2", 60, number=3, without=range(20, 40))
     with command(*words, says="publishing:") as (process, _):
-        for path in (both, one, gone):  # each with a server of its own
+        assert process.stdout is not None
+        said = []
+        for number, path in enumerate((both, one, gone), 1):  # with servers of their own
             with Playing(path, tag=tag) as playing:
                 assert playing.join() == []
-        time.sleep(1)
+            for line in process.stdout:  # each run is told when it is over
+                said.append(line)
+                if line.startswith("The ledger closes"):
+                    break
+            assert any(line.startswith(f"tstx00417 run {number} ->") for line in said)
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=SECONDS)
-    assert said.count("The ledger closes") == 3
-    assert said.count("dropped from the graph: cam") >= 1
+        process.communicate(timeout=PATIENCE)
+    assert "dropped from the graph: cam: not in this run\n" in said
     with h5py.File(output) as f:
         assert "cam/ROI_0_sum" in f
     with h5py.File(tmp_path / "live_Run0002.h5") as f:
@@ -151,7 +134,7 @@ def test_the_demo_ends_as_a_whole(tmp_path: Path) -> None:
         read_at_least(address, 60)  # the run is played again and again
         processes = family(process.pid)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=SECONDS)
+        said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert len(processes) >= 5  # itself, player and server, live and psana's client
     assert not any(map(alive, processes))

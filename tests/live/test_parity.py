@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -31,8 +29,8 @@ from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.shmem import ShmemSource
 from smalldata_stream.sources.shmem_losses import DROPPED
 from smalldata_stream.xtc2.format import DGRAM, DGRAM_BYTES, Service, service_of
+from tests.processes import PATIENCE, child_of
 from tests.shmem.playing import Playing, needs_server, new_tag
-from tests.shmem.test_shmem_life import child_of
 from tests.test_real_files import assert_same_tree
 
 pytestmark = needs_server
@@ -85,6 +83,19 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return timestamps
 
 
+def stop_the_client(monkeypatch: pytest.MonkeyPatch, sent: Sequence[int]) -> None:
+    """Have psana's client stand still while a part of the events of a step is sent."""
+    send = ShmemServer.send
+
+    def then_stop(server: ShmemServer, raw: bytes) -> None:
+        send(server, raw)
+        how = {STEP // 4: signal.SIGSTOP, STEP * 2 // 3: signal.SIGCONT}.get(len(sent))
+        if how is not None:
+            os.kill(child_of(os.getpid()), how)
+
+    monkeypatch.setattr(ShmemServer, "send", then_stop)
+
+
 class SeenLive:
     """A run in files at the times at which it was played, without what live did not see."""
 
@@ -106,16 +117,14 @@ class SeenLive:
             yield again.select(self.seen[now])
 
 
-def live(
-    simulated: SimulatedFiles, graph: Path, output: Path, *, pause: bool
-) -> tuple[Report, set[int]]:
+def live(simulated: SimulatedFiles, graph: Path, output: Path) -> tuple[Report, set[int]]:
     """The report of the played run, and the events that came to the graph."""
     taken: set[int] = set()
     tag = new_tag()
 
     class Watched:
         def runs(self) -> Iterator[Run]:
-            for run in ShmemSource(tag, timeout=30, first_events=10).runs():
+            for run in ShmemSource(tag, timeout=PATIENCE, first_events=10).runs():
                 yield WatchedRun(run)
                 return
 
@@ -131,15 +140,8 @@ def live(
             self, signals: Collection[Signal], limits: BatchLimits
         ) -> Iterator[Batch]:
             for batch in self.run.batches(signals, limits):
-                before = len(taken)
                 taken.update(batch.timestamps.tolist())
                 yield batch
-                if pause and before < EVENTS // 4 <= len(taken):
-                    child = child_of(os.getpid())
-                    os.kill(child, signal.SIGSTOP)
-                    time.sleep(0.4)
-                    with suppress(ProcessLookupError):
-                        os.kill(child, signal.SIGCONT)
 
     options = LiveOptions(
         limits=BatchLimits(seconds=0.05), sink=lambda info: Hdf5Sink(output)
@@ -155,11 +157,17 @@ def live(
 
 @pytest.mark.parametrize("pause", [False, True], ids=["steady", "with a pause"])
 def test_live_and_batch_write_the_same_bits(
-    pause: bool, simulated: SimulatedFiles, sent: list[int], tmp_path: Path
+    pause: bool,
+    simulated: SimulatedFiles,
+    sent: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if pause:
+        stop_the_client(monkeypatch, sent)
     graph = tmp_path / "graph.py"
     graph.write_text(GRAPH)
-    report, taken = live(simulated, graph, tmp_path / "live.h5", pause=pause)
+    report, taken = live(simulated, graph, tmp_path / "live.h5")
 
     # Which events live did not see, and that its ledger says how many. What the server did
     # not hand out is known by the gaps between the events seen in a step; what the reader

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from smalldata_stream.batch import Column
 from smalldata_stream.client import Client
 from smalldata_stream.loading import load_graph
 from smalldata_stream.metrics import Metrics
+from smalldata_stream.modes import in_order
 from smalldata_stream.modes.batch import reduce_run
 from smalldata_stream.modes.calibration import find_constants
 from smalldata_stream.modes.collector import run_workers
@@ -32,12 +32,12 @@ from smalldata_stream.protocols import Sink, Spec
 from smalldata_stream.run import RunInfo
 from smalldata_stream.simulate import SimulatedFiles
 from smalldata_stream.sources.files import FilesSource
-from tests.live.test_command import COMMAND, GRAPH, command, family, read_at_least
+from tests.live.test_command import COMMAND, GRAPH, command, read_at_least
 from tests.live.test_parity import GRAPH as WHOLE
 from tests.live.test_parity import SeenLive, sent, simulated
 from tests.modes.test_live import newest
-from tests.shmem.playing import SECONDS, Playing, needs_server, new_tag, write_run
-from tests.shmem.test_shmem_life import alive
+from tests.processes import PATIENCE, alive, family
+from tests.shmem.playing import Playing, needs_server, new_tag, write_run
 from tests.test_real_files import assert_same_tree
 
 __all__ = ["COMMAND", "sent", "simulated"]  # fixtures of the run
@@ -62,6 +62,15 @@ def taken(rows: InOrder, *workers: str) -> list[int]:
     return found
 
 
+class Clock:
+    """Time that passes when it is told to."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 def order(seconds: float = 100.0) -> InOrder:
     return InOrder({"x": Spec(dtype=np.dtype(int))}, seconds)
 
@@ -78,14 +87,16 @@ def test_rows_wait_for_the_slower_worker() -> None:
     assert rows.gaps.missing == 0
 
 
-def test_rows_wait_no_longer_than_the_window() -> None:
+def test_rows_wait_no_longer_than_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(in_order, "time", clock)
     rows = order(seconds=0.05)
     put(rows, "a", 10, 20)
     assert taken(rows, "a", "b") == []
-    time.sleep(0.06)
+    clock.now += 0.06
     assert taken(rows, "a", "b") == [10, 20]
     put(rows, "b", 15, 30)
-    time.sleep(0.06)
+    clock.now += 0.06
     assert taken(rows, "a", "b") == [30]
     assert rows.late == 1
 
@@ -178,7 +189,7 @@ def two_workers(
     thread = threading.Thread(target=collect, daemon=True)
     thread.start()
     yield thread, reports
-    thread.join(SECONDS)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -205,7 +216,7 @@ def test_every_result_says_how_many_workers_and_an_edit_reaches_all(
             sink=sink, publishers=[publisher], guard=guard, metrics=metrics
         )
         with two_workers(graph, tag, options) as (_, reports):
-            client.latest(topic, timeout=SECONDS)  # two processes have to begin
+            client.latest(topic, timeout=PATIENCE)  # two processes have to begin
             plot = newest(client, topic, lambda m: m["workers"] == 2 and m["events"] > 50)
             assert plot.arrays["counts"].sum() > 50
             values = newest(client, "other", lambda m: m["workers"] == 1)
@@ -246,7 +257,7 @@ def test_a_worker_that_dies_costs_what_it_had(tmp_path: Path) -> None:
             newest(client, "index", lambda m: m["workers"] == {"asked": 2, "alive": 1})
         read_at_least(address, 150)
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=SECONDS)
+        said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "The ledger closes" in said
     assert not any(map(alive, processes))

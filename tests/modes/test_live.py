@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from sinks.zmq import ZmqPublisher
 from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.client import Client
 from smalldata_stream.kernels import compiled
+from smalldata_stream.ledger import Ledger
 from smalldata_stream.loading import GraphFile, load_graph
 from smalldata_stream.message import Message
 from smalldata_stream.metrics import Metrics
@@ -30,9 +30,10 @@ from smalldata_stream.modes.live import NO_GRAPH, LiveOptions, run_live
 from smalldata_stream.modes.resets import Resets
 from smalldata_stream.modes.session import Report
 from smalldata_stream.modes.shield import Shield
-from smalldata_stream.protocols import Fault, Queue, Run, Source
+from smalldata_stream.protocols import Fault, Queue, Result, Run, Source
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.simulated import Lost, Missing, Script, SimulatedSource
+from tests.processes import PATIENCE, until
 from tests.test_real_files import assert_same_tree
 
 GOOD = """
@@ -219,11 +220,12 @@ def newest(
     client: Client, topic: str, there: Callable[[Mapping[str, Any]], bool]
 ) -> Message:
     """The newest message of a topic once it says what is waited for."""
-    deadline = time.monotonic() + 20
-    while not there((message := client.latest(topic, timeout=10)).metadata):
-        assert time.monotonic() < deadline, message.metadata
-        time.sleep(0.02)
-    return message
+
+    def found() -> Message | None:
+        message = client.latest(topic, timeout=PATIENCE)
+        return message if there(message.metadata) else None
+
+    return until(found)
 
 
 def test_plots_values_and_ledger_are_published(graph: Path) -> None:
@@ -250,7 +252,7 @@ def test_a_reader_resets_a_plot(graph: Path) -> None:
     ):
 
         def reset() -> None:
-            client.latest("plots/gmd/energy_histogram", timeout=10)
+            client.latest("plots/gmd/energy_histogram", timeout=PATIENCE)
             client.reset(["plots/gmd/energy_histogram"])
 
         # Five events a batch: asked for in the sixth, before which 25 were taken.
@@ -290,6 +292,26 @@ def test_a_signal_in_the_midst_of_a_batch_loses_no_event(
     assert sinks[0].complete
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_file_is_finished_waits_for_it(
+    graph: Path, how: signal.Signals, tmp_path: Path
+) -> None:
+    class Struck(Hdf5Sink):
+        def end(self, totals: Mapping[str, Result], ledger: Ledger) -> None:
+            signal.raise_signal(how)
+            super().end(totals, ledger)
+
+    path, shield = tmp_path / "live.h5", Shield()
+    options = LiveOptions(limits=SMALL, sink=lambda info: Struck(path), shield=shield)
+    watch, source = GraphWatch(str(graph)), SimulatedSource(Script())
+    with shield.armed():
+        (report,) = run_live(source, watch, lambda info: lambda name: None, options)
+    assert report.ledger.closes
+    with h5py.File(path) as f:
+        assert f.attrs["complete"]
+        assert f["timestamp"].shape == (40,)
+
+
 @pytest.mark.parametrize(
     "text",
     [b"\xff", b"import sys\nsys.exit()\n", b"def graph(g, run):\n    quit()\n", b""],
@@ -314,11 +336,11 @@ def test_the_error_is_in_the_index_and_in_the_metrics_until_it_is_mended(
         def look() -> None:
             broken = next(f for f in metrics.families() if f.name.endswith("graph_broken"))
             assert not isinstance(broken.rows, Histogram)
-            told = newest(client, "index", lambda m: "error" in m).metadata["error"]
-            deadline = time.monotonic() + 10
-            while bool(told) != bool(broken.rows[0][1]) and time.monotonic() < deadline:
-                told = client.latest("index").metadata["error"]
-            seen.append((broken.rows[0][1], told))
+            value = broken.rows[0][1]
+            told = newest(
+                client, "index", lambda m: "error" in m and bool(m["error"]) == bool(value)
+            )
+            seen.append((value, told.metadata["error"]))
 
         at = {1: lambda: graph.write_text(BROKEN), 3: look,
               4: lambda: graph.write_text(OTHER), 6: look}  # fmt: skip

@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from smalldata_stream.play_server import server_program
 from smalldata_stream.protocols import Run
 from smalldata_stream.simulate.xtc2_writer import Names, Service, Stream
 from smalldata_stream.sources.files import FilesSource
+from tests.processes import PATIENCE
 from tests.sources.oracle import rows_of
 
 
@@ -35,10 +35,6 @@ def _no_server() -> bool:
 needs_server = pytest.mark.skipif(
     _no_server(), reason="psana and its shmemServer are not installed"
 )
-LIMITS = BatchLimits(events=100_000, bytes=1 << 40)
-SECONDS = 60.0
-"""Nothing in these tests takes so long."""
-
 _numbers = itertools.count()
 
 
@@ -131,18 +127,13 @@ class Playing:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self.join()
 
     def join(self) -> list[BaseException]:
         """Wait for the end; what went wrong."""
-        self._thread.join(SECONDS)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         return self._error
 
@@ -165,3 +156,14 @@ def rows(batches: Sequence[Batch]) -> list[dict[Signal, Any]]:
 def lost(run: Run) -> int:
     """Events that a run says it did not deliver."""
     return sum(fault.events for fault in run.faults)
+
+
+def received(run: Run, **limits: Any) -> list[int]:
+    """The counts of all events that come."""
+    batches = run.batches([COUNT], BatchLimits(**{"seconds": 0.1, **limits}))
+    return [int(n) for batch in batches for n in batch.columns[COUNT].values]
+
+
+def between(counts: Sequence[int]) -> int:
+    """How many are missing between the first and the last."""
+    return len(range(counts[0], counts[-1] + 1)) - len(counts)

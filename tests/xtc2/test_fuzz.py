@@ -26,7 +26,9 @@ from tests.sources.oracle import DATA, read, rows_of
 from tests.xtc2 import samples
 
 MANY = int(os.environ.get("SMALLDATA_STREAM_FUZZ_EXAMPLES", "2000"))
-SECONDS = 5.0
+CPU_SECONDS = 20.0
+"""A loop that does not end takes more, on any machine and whatever else that does."""
+
 MOST_BYTES = 64 << 20
 WORDS = [0, 1, 3, 4, 11, 12, 13, 24, 0xFFFF, 2**16, 2**24, 2**31 - 1, 2**31, 2**32 - 1]
 
@@ -86,7 +88,7 @@ def read_all(data: bytes, folder: Path) -> int:
     path = folder / "fuzz.xtc2"
     path.write_bytes(data)
     events = 0
-    begin = time.perf_counter()
+    begin = time.process_time()
     tracemalloc.start()
     try:
         for run in FilesSource.from_files([path]).runs():
@@ -100,7 +102,7 @@ def read_all(data: bytes, folder: Path) -> int:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < MOST_BYTES
-    assert time.perf_counter() - begin < SECONDS
+    assert time.process_time() - begin < CPU_SECONDS
     return events
 
 
