@@ -22,9 +22,9 @@ from smalldata_stream.batch import Batch, Column, Signal
 from smalldata_stream.graph import Graph, build
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.metrics import Metrics
-from smalldata_stream.metrics_counts import EPOCH_1990
 from smalldata_stream.protocols import Declaration
 from smalldata_stream.run import DetectorInfo, FieldInfo, RunInfo
+from smalldata_stream.timestamps import EPOCH
 
 ENERGY = Signal("gmd", "raw", "energy")
 
@@ -50,7 +50,7 @@ def graph_of(nodes: int) -> tuple[Graph, RunInfo]:
 def batch_of(events: int) -> Batch:
     """Events of now, 10 us apart."""
     nanoseconds = np.arange(events, dtype=np.uint64) * np.uint64(10_000)
-    second = np.uint64(int(time.time()) - EPOCH_1990)
+    second = np.uint64(int(time.time()) - EPOCH)
     return Batch(
         (second << np.uint64(32)) | nanoseconds,
         np.zeros(events, np.int32),

@@ -26,11 +26,12 @@ from smalldata_stream.figures_style import (
     style_legend,
 )
 from smalldata_stream.message import Message
+from smalldata_stream.timestamps import EPOCH
 
 DrawCurve: TypeAlias = Callable[[figure, str], ColumnDataSource]
 """Puts a curve of that name into a figure; returns where its points go."""
 
-EPOCH_MS = 631_152_000_000
+EPOCH_MS = EPOCH * 1000
 """1990-01-01 UTC in milliseconds of Unix, which Bokeh's time axes count."""
 
 

@@ -25,15 +25,13 @@ import numpy as np
 
 from smalldata_stream.batch import STRING, Array
 from smalldata_stream.message import Message
+from smalldata_stream.timestamps import EPOCH
 
 INDEX = "index"
 """Topic that lists the others."""
 
 OURS = "smalldata_stream"
 """Key of the metadata under which our own client finds what karabo does not have."""
-
-EPOCH = 631_152_000
-"""Seconds from 1970-01-01 to 1990-01-01, where timestamps of events begin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,33 +9,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-EPOCH_1990 = 631_152_000
-"""1990-01-01 00:00 UTC, where timestamps of events begin, in seconds since 1970."""
-
 OTHER = "other"
 """The label of whatever comes after the labels that are told apart."""
 
 Key = TypeVar("Key", bound=Hashable)
 Number = TypeVar("Number", int, float)
-
-
-def pulse_nanoseconds(timestamps: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Nanoseconds since 1970 of timestamps of events, ``(n,)``.
-
-    >>> pulse_nanoseconds(np.array([1 << 32 | 5], np.uint64)).tolist()
-    [631152001000000005]
-    """
-    seconds = (timestamps >> np.uint64(32)).astype(np.int64) + EPOCH_1990
-    return seconds * 1_000_000_000 + (timestamps & np.uint64(0xFFFFFFFF)).astype(np.int64)
-
-
-def unix_seconds(timestamp: int) -> float:
-    """Seconds since 1970 of the timestamp of an event.
-
-    >>> unix_seconds(1 << 32 | 500_000_000)
-    631152001.5
-    """
-    return EPOCH_1990 + (timestamp >> 32) + (timestamp & 0xFFFFFFFF) / 1e9
 
 
 class Histogram:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from smalldata_stream import __version__
-from smalldata_stream.metrics_counts import Histogram, RunCounts, unix_seconds
+from smalldata_stream.metrics_counts import Histogram, RunCounts
 from smalldata_stream.protocols import Queue
+from smalldata_stream.timestamps import unix_seconds
 
 STAGES = ("read", "written", "filtered", "failed", "dropped")
 """Where the ledger has events: the first is the sum of the others."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from smalldata_stream.batch import Batch
 from smalldata_stream.flow import Absent, Chosen, Node
 from smalldata_stream.ledger import Ledger
-from smalldata_stream.metrics_counts import Bounded, Rising, RunCounts, pulse_nanoseconds
+from smalldata_stream.metrics_counts import Bounded, Rising, RunCounts
 from smalldata_stream.metrics_families import (
     LATENCY_BOUNDS,
     STAGES,
@@ -25,6 +25,7 @@ from smalldata_stream.metrics_families import (
     families,
 )
 from smalldata_stream.protocols import Declaration, Queue
+from smalldata_stream.timestamps import unix_nanoseconds
 
 if TYPE_CHECKING:
     from smalldata_stream.plan import Plan
@@ -174,7 +175,7 @@ class SessionCounts:
 
     def _measure(self, timestamps: NDArray[np.uint64], now: int) -> None:
         # Clocks differ: a pulse from the future was published at once.
-        waited = np.maximum(now - pulse_nanoseconds(timestamps), 0)
+        waited = np.maximum(now - unix_nanoseconds(timestamps), 0)
         self._state.latency.add(waited / 1e9)
 
     def _expire(self, now: int) -> None:
@@ -182,7 +183,7 @@ class SessionCounts:
         oldest = now - int(LATENCY_BOUNDS[-1] * 1_000_000_000)
         while self._unpublished:
             first = self._unpublished[0]
-            if len(first) and int(pulse_nanoseconds(first[-1:])[0]) >= oldest:
+            if len(first) and int(unix_nanoseconds(first[-1:])[0]) >= oldest:
                 return
             self._measure(self._unpublished.popleft(), now)
 

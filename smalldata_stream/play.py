@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 from smalldata_stream.errors import SourceError
 from smalldata_stream.play_build import BuiltRun, Item
-from smalldata_stream.play_order import EPOCH, Stamped, in_order, stamped
+from smalldata_stream.play_order import Stamped, in_order, stamped
 from smalldata_stream.play_server import ShmemServer
 from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.files_find import open_all
 from smalldata_stream.sources.files_runs import pair_runs
+from smalldata_stream.timestamps import EPOCH
 from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import Service
 

@@ -12,12 +12,10 @@ from itertools import count
 from typing import NamedTuple
 
 from smalldata_stream.play_build import BuiltRun, Item, bare
+from smalldata_stream.timestamps import timestamp_at
 from smalldata_stream.xtc2.format import Service
 
 _TIMESTAMP = struct.Struct("<Q")
-EPOCH = 631_152_000
-"""1990-01-01 in seconds of Unix time."""
-
 _BEGINS = (Service.BEGIN_RUN, Service.BEGIN_STEP, Service.ENABLE, Service.SLOW_UPDATE)
 _ENDS = (Service.END_RUN, Service.END_STEP, Service.DISABLE)
 
@@ -76,15 +74,6 @@ class Stamped(NamedTuple):
     raw: bytes
 
 
-def to_timestamp(time: int) -> int:
-    """The timestamp of a time in ns.
-
-    >>> to_timestamp(5_000_000_007) == (5 << 32) + 7
-    True
-    """
-    return time // 1_000_000_000 << 32 | time % 1_000_000_000
-
-
 def stamped(passes: Iterator[Item], begin: int, period: int) -> Iterator[Stamped]:
     """Datagrams with new timestamps: events every ``period`` ns from ``begin`` on.
 
@@ -97,5 +86,5 @@ def stamped(passes: Iterator[Item], begin: int, period: int) -> Iterator[Stamped
             slot += period
             time, between = slot, count(1)
         raw = bytearray(make())
-        _TIMESTAMP.pack_into(raw, 0, to_timestamp(time))
+        _TIMESTAMP.pack_into(raw, 0, timestamp_at(time))
         yield Stamped(time, service, bytes(raw))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from smalldata_stream.cli import COMMANDS, main
-from smalldata_stream.loading import known_graphs, load_graph
+from smalldata_stream.graph_files import known_graphs
+from smalldata_stream.loading import load_graph
 from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
 from smalldata_stream.words import Word, Words
 

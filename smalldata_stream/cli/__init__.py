@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def command_line(argv: Sequence[str]) -> int:
     """Run one command in this process."""
     try:
-        return obeyed(argv)
+        with insisting():
+            return obeyed(argv)
     except KeyboardInterrupt:  # also one that comes while modules are still imported
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -85,8 +86,7 @@ def obeyed(argv: Sequence[str]) -> int:
     command = module_of(options.command)
     try:
         check_packages()
-        with insisting():
-            code: int = command.run(options)
+        code: int = command.run(options)
         sys.stdout.flush()
     except SmalldataError as error:
         print(f"error: {error}", file=sys.stderr)

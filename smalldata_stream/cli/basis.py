@@ -10,7 +10,7 @@ import numpy as np
 from smalldata_stream.basis import Basis
 from smalldata_stream.batch import Array, BatchLimits, Signal
 from smalldata_stream.cli.numbers import at_least_one
-from smalldata_stream.cli.source import open_source, source_arguments
+from smalldata_stream.cli.source import first_run, open_source, source_arguments
 from smalldata_stream.errors import OutputError, SourceError
 from smalldata_stream.kernels.svd_fit import make_basis
 from smalldata_stream.protocols import Run
@@ -55,9 +55,7 @@ def run(options: argparse.Namespace) -> int:
     output: Path = options.output
     if output.exists() and not options.overwrite:
         raise OutputError(f"{output} exists; write --overwrite to replace it")
-    a_run = next(iter(open_source(options).runs()), None)
-    if a_run is None:
-        raise SourceError("the data hold no run")
+    a_run = first_run(open_source(options))
     waves = waveforms(a_run, options.field, options.events, options.channel)
     samples = waves.shape[1]
     try:

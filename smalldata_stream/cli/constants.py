@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from smalldata_stream.cli.run_list import run_list
-from smalldata_stream.cli.source import open_source, source_arguments
+from smalldata_stream.cli.source import first_run, open_source, source_arguments
 from smalldata_stream.cli.tables import table
 from smalldata_stream.constants import (
     UNITS,
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 def run_fetch(options: argparse.Namespace) -> int:
     """Fetch, add positions, write."""
     geometry = geometry_files(options.geometry)
-    info = next(iter(open_source(options).runs())).info
+    info = first_run(open_source(options)).info
     if options.constants is not None:
         only = options.detectors or None
         found = read_constants(options.constants, only)

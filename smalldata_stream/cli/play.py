@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from smalldata_stream.cli.numbers import above_zero, at_least_one, run_number
+from smalldata_stream.cli.numbers import above_zero, at_least_one
+from smalldata_stream.cli.source import open_files, run_arguments
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.modes.shield import Shield
 from smalldata_stream.play import Play, Progress, play
-from smalldata_stream.sources.files import FilesSource
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
     default = Play(tag="play")
-    parser.add_argument(
-        "--files", nargs="+", type=Path, metavar="XTC2", help="the files of the run"
-    )
-    parser.add_argument("--exp", help="experiment, as in xpptut26")
-    parser.add_argument("--run", type=run_number, metavar="N", help="run number")
-    parser.add_argument("--dir", type=Path, help="directory of the xtc2 files")
+    run_arguments(parser)
     parser.add_argument("--tag", required=True, help="partition tag that clients ask for")
     parser.add_argument(
         "--rate",
@@ -53,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Play until the end, Ctrl-C or SIGTERM."""
-    source = _source(options)
+    source = open_files(options)
     try:
         how = Play(
             tag=options.tag,
@@ -76,12 +70,3 @@ def run(options: argparse.Namespace) -> int:
                 f"played {progress.events:,} events, {progress.transitions:,} transitions"
             )
     return 0
-
-
-def _source(options: argparse.Namespace) -> FilesSource:
-    by_run = (options.exp, options.run, options.dir)
-    if options.files and by_run == (None, None, None):
-        return FilesSource.from_files(options.files)
-    if options.files or None in by_run:
-        raise SmalldataError("say which run: --exp, --run and --dir, or --files")
-    return FilesSource.from_run(options.exp, options.run, options.dir)

@@ -14,12 +14,12 @@ import numpy as np
 
 from smalldata_stream.batch import Array
 from smalldata_stream.protocols import Result, Spec
+from smalldata_stream.timestamps import EPOCH
 from smalldata_stream.web import WebError, get_json, with_query
 
 log = logging.getLogger(__name__)
 
 LCLS = "https://pswww.slac.stanford.edu/archiveviewer/retrieval"
-FROM_1970_TO_1990_S = 631_152_000
 GROUP = "epics_archiver"
 
 Variable = str | tuple[str, str]
@@ -143,11 +143,11 @@ def _named(variable: Any) -> tuple[str, str]:
 def _iso(timestamp: int) -> str:
     """A timestamp as the archiver wants it.
 
-    >>> _iso((1_000_000_000 - FROM_1970_TO_1990_S) << 32)
+    >>> _iso((1_000_000_000 - EPOCH) << 32)
     '2001-09-09T01:46:40.000Z'
     """
     seconds, nanoseconds = timestamp >> 32, timestamp & 0xFFFFFFFF
-    time = datetime.fromtimestamp(seconds + FROM_1970_TO_1990_S, UTC)
+    time = datetime.fromtimestamp(seconds + EPOCH, UTC)
     # Rounded up: a sample within the last millisecond belongs to the run.
     milliseconds = min(999, math.ceil(nanoseconds / 1e6))
     return f"{time:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from smalldata_stream.batch import Column
 from smalldata_stream.columns import gaps, join, reordered
 from smalldata_stream.protocols import Spec
-from smalldata_stream.sources.shmem_losses import Gaps, nanoseconds
+from smalldata_stream.sources.shmem_losses import Gaps
+from smalldata_stream.timestamps import nanoseconds
 
 Times = NDArray[np.uint64]
 Rows = tuple[Times, Mapping[str, Column]]

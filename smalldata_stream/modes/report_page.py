@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import escape
 
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import RunInfo
+from smalldata_stream.timestamps import EPOCH
 
 WIDE = ("strip", "scan")
 """Kinds of plots that are as wide as two others."""
@@ -91,7 +92,7 @@ def calendar(timestamp: int) -> str:
     >>> calendar((1_100_000_000 << 32) + 5)
     '2024-11-09 11:33:20 UTC'
     """
-    when = datetime(1990, 1, 1, tzinfo=UTC) + timedelta(seconds=timestamp >> 32)
+    when = datetime.fromtimestamp(EPOCH + (timestamp >> 32), UTC)
     return f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 

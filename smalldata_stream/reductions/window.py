@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from smalldata_stream.batch import Array, Values, take
 from smalldata_stream.protocols import Result, State, Window
-from smalldata_stream.reductions.plots.shown import NANOSECONDS, nanoseconds, stamps
+from smalldata_stream.reductions.plots.shown import stamps
+from smalldata_stream.timestamps import SECOND, nanoseconds, timestamp_at
 
 NOWHERE = -1
 """The beginning of the pane of an event that is in none."""
@@ -92,8 +93,7 @@ class Windowed:
         """Timestamp from which on events are in it; 0 where there is none."""
         if not self.begins or self.window.events is not None:
             return self.begins[0] if self.begins else 0
-        seconds, rest = divmod(self.begins[0], NANOSECONDS)
-        return seconds << 32 | rest
+        return timestamp_at(self.begins[0])
 
     def value(self) -> Mapping[str, Result]:
         """The totals of the window."""
@@ -172,7 +172,7 @@ class Windowed:
 
     def _length(self) -> int:
         """Nanoseconds of a pane."""
-        return max(1, int((self.window.seconds or 0) * NANOSECONDS) // self.window.panes)
+        return max(1, int((self.window.seconds or 0) * SECOND) // self.window.panes)
 
 
 def _most(numbers: Array) -> list[int]:

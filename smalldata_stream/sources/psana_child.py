@@ -6,7 +6,6 @@ standard input does, that is with its parent, however that ends.
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import queue
@@ -18,6 +17,7 @@ import traceback
 
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources import psana_wire as wire
+from smalldata_stream.sources.dies_with_parent import die_with_parent
 from smalldata_stream.sources.psana_child_batches import Batches
 from smalldata_stream.sources.psana_child_constants import fetch
 from smalldata_stream.sources.psana_child_describe import Layout
@@ -159,23 +159,6 @@ class Outbox:
                 self._queue.task_done()
         except OSError:
             os._exit(0)  # the parent has had enough
-
-
-def die_with_parent() -> None:
-    """End, without a word, when standard input does; Ctrl-C is the parent's affair.
-
-    The kernel sends SIGIO when the parent's end is closed; psana may be deep in C then.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-    threading.Thread(target=_end_of_input, daemon=True).start()
-
-
-def _end_of_input() -> None:
-    os.read(0, 1)  # for a parent that was gone before the kernel was asked
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ them; they are counted. Transitions are kept apart and never given up.
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import importlib.util
 import mmap
@@ -30,6 +29,7 @@ import numpy as np
 
 from smalldata_stream.errors import PsanaError
 from smalldata_stream.sources import psana_wire as wire
+from smalldata_stream.sources.dies_with_parent import die_with_parent
 from smalldata_stream.sources.shmem_messages import (
     ALIGNMENT,
     FEWEST_SLABS,
@@ -61,12 +61,12 @@ _RETRY_SECONDS = 0.2
 
 
 def main() -> None:
-    """Do as the arguments say: tag, socket, memory file, its bytes, stale seconds."""
-    _die_with_parent()
-    tag, talk, memory, nbytes = sys.argv[1], *map(int, sys.argv[2:5])
-    outbox = Outbox(memory, nbytes, float(sys.argv[5]))
+    """Do as the arguments say: socket, memory file, tag, bytes, stale seconds."""
+    die_with_parent()
+    talk, memory, tag, nbytes, stale_seconds = sys.argv[1:]
+    outbox = Outbox(int(memory), int(nbytes), float(stale_seconds))
     sender = threading.Thread(
-        target=outbox.serve, args=[socket.socket(fileno=talk)], daemon=True
+        target=outbox.serve, args=[socket.socket(fileno=int(talk))], daemon=True
     )
     sender.start()
     client_class = load_client()
@@ -289,23 +289,6 @@ class Outbox:
             elif isinstance(part, Full):
                 self._fetched.add(part.slab)
             yield part
-
-
-def _die_with_parent() -> None:
-    """End when standard input does; Ctrl-C is the parent's affair.
-
-    The kernel sends SIGIO when the parent's end is closed; psana may be deep in C then.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-    threading.Thread(target=_end_of_input, daemon=True).start()
-
-
-def _end_of_input() -> None:
-    os.read(0, 1)  # for a parent that was gone before the kernel was asked
-    os._exit(0)
 
 
 if __name__ == "__main__":

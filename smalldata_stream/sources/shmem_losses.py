@@ -25,17 +25,6 @@ _LOST = (DROPPED, BROKEN, EARLY, LATE, STRAY)
 """Reasons that cost the event; those that came twice are there once."""
 
 
-def nanoseconds(timestamps: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Times in ns from timestamps, seconds in the high half.
-
-    >>> nanoseconds(np.array([(5 << 32) + 7], np.uint64)).tolist()
-    [5000000007]
-    """
-    high = (timestamps >> np.uint64(32)).astype(np.int64)
-    low = (timestamps & np.uint64(0xFFFF_FFFF)).astype(np.int64)
-    return high * 1_000_000_000 + low
-
-
 @dataclass(slots=True)
 class Gaps:
     """Events that are missing between those that came, if events are periodic.

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import mmap
 import os
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 import weakref
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from functools import partial
 
 import numpy as np
 
 from smalldata_stream.errors import PsanaError
-from smalldata_stream.last_words import how_it_ended, last_words
 from smalldata_stream.sources import psana_wire as wire
+from smalldata_stream.sources.child_process import ChildProcess
 from smalldata_stream.sources.shmem_messages import NEWEST, Opened, Parcel
 from smalldata_stream.xtc2.format import Bytes
 
@@ -69,31 +63,23 @@ class Slabs:
         return bytes(self._done.popleft() for _ in range(len(self._done)))
 
 
-class ShmemProcess:
-    """psana's client in a process of its own, which dies with this one."""
+class ShmemProcess(ChildProcess):
+    """psana's client in a process of its own."""
 
     def __init__(self, tag: str, memory: int, stale_seconds: float) -> None:
         """``memory`` is the number of bytes that may wait or be in use."""
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed at the end)
-        self._talk, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         shared = os.memfd_create("smalldata_stream")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "smalldata_stream.sources.psana_child_shmem",
-             tag, str(theirs.fileno()), str(shared), str(memory), str(stale_seconds)],
-            stdin=subprocess.PIPE, stdout=self._said, stderr=subprocess.STDOUT,
-            pass_fds=(theirs.fileno(), shared), env=_environment(),
-        )  # fmt: skip
-        theirs.close()
+        super().__init__(
+            "psana_child_shmem",
+            shared,
+            tag,
+            memory,
+            stale_seconds,
+            environment={TMO: "1", **os.environ},  # psana's client does not hang
+            at_end=partial(os.close, shared),
+        )
         self.slabs = Slabs(shared)
         self._asked = False
-        self._end = weakref.finalize(
-            self, _bury, self._process, self._talk, self._said, shared
-        )
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
 
     def fetch(self, seconds: float | None, which: bytes = NEWEST) -> Parcel | None:
         """What has come; None when nothing does in so many seconds.
@@ -115,48 +101,13 @@ class ShmemProcess:
         except TimeoutError:
             return None
         except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise PsanaError(self._obituary()) from None
+            raise self._death() from None
         self._asked = False
         return parcel
 
-    def _obituary(self) -> str:
-        how = how_it_ended(self._process)
-        return f"psana's shared-memory client {how}; it said last: {last_words(self._said)}"
-
-    def close(self) -> None:
-        """End the child, whatever it does."""
-        self._end()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _bury(
-    process: subprocess.Popen[bytes], talk: socket.socket, said: IO[bytes], shared: int
-) -> None:
-    process.kill()
-    process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
-    talk.close()
-    said.close()
-    os.close(shared)
-
-
-def _environment() -> dict[str, str]:
-    """Ours; this package is found as we find it, and psana's client does not hang."""
-    root = str(Path(__file__).parents[2])
-    kept: dict[str, Any] = {TMO: "1", **os.environ}
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    return kept
+    def _death(self) -> PsanaError:
+        how, said = self.obituary()
+        return PsanaError(f"psana's shared-memory client {how}; it said last: {said}")
 
 
 @dataclass(slots=True)

@@ -21,15 +21,9 @@ from smalldata_stream.sources.files_reader import RunReader, check_signals
 from smalldata_stream.sources.files_runs import StreamRun
 from smalldata_stream.sources.files_stream import MappedFile, Stream
 from smalldata_stream.sources.shmem_feed import Arrived, Feed, Head
-from smalldata_stream.sources.shmem_losses import (
-    DROPPED,
-    EARLY,
-    LATE,
-    TWICE,
-    Losses,
-    nanoseconds,
-)
+from smalldata_stream.sources.shmem_losses import DROPPED, EARLY, LATE, TWICE, Losses
 from smalldata_stream.sources.shmem_messages import MOST_SLABS, Gone, Transition
+from smalldata_stream.timestamps import nanoseconds
 from smalldata_stream.xtc2.describe import Description, completed, unknown
 from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import Bytes, Service

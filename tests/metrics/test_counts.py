@@ -15,9 +15,8 @@ from smalldata_stream.metrics_counts import (
     Histogram,
     Rising,
     RunCounts,
-    pulse_nanoseconds,
-    unix_seconds,
 )
+from smalldata_stream.timestamps import unix_nanoseconds, unix_seconds
 
 PULSES = st.datetimes(datetime(1990, 1, 1), datetime(2120, 1, 1))
 VALUES = st.lists(
@@ -54,7 +53,7 @@ def test_the_time_of_a_pulse(pulse: datetime, nanoseconds: int) -> None:
     low = since.microseconds * 1000 + nanoseconds
     stamp = (seconds << 32) | low
     unix = int(pulse.replace(tzinfo=UTC, microsecond=0).timestamp())
-    (found,) = pulse_nanoseconds(np.array([stamp], np.uint64))
+    (found,) = unix_nanoseconds(np.array([stamp], np.uint64))
     assert int(found) == unix * 10**9 + low
     assert unix_seconds(stamp) == pytest.approx(unix + low / 1e9, abs=1e-6)
 

@@ -15,12 +15,13 @@ import pytest
 
 from smalldata_stream.batch import BatchLimits, Frames, Signal, Status
 from smalldata_stream.play import Play, build, passes
-from smalldata_stream.play_order import EPOCH, stamped
-from smalldata_stream.protocols import Queue, Run
+from smalldata_stream.play_order import stamped
+from smalldata_stream.protocols import Queue
 from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.shmem import ShmemRun, ShmemSource
 from smalldata_stream.sources.shmem_losses import DROPPED, NOT_SENT
+from smalldata_stream.timestamps import EPOCH
 from tests.processes import PATIENCE
 from tests.shmem.playing import (
     CAM,

@@ -15,7 +15,6 @@ from smalldata_stream.reductions import pixels
 TIMESTAMP = "timestamp"
 """Path of the timestamps in the record."""
 
-NANOSECONDS = 1_000_000_000
 
 Floats = NDArray[np.float64]
 Stamps = NDArray[np.uint64]
@@ -152,13 +151,3 @@ def check_same_number(*values: Values) -> None:
     sizes = [len(one) for one in values]
     if len(set(sizes)) > 1:
         raise ValueError(f"inputs of {sizes} events; one number was declared for all")
-
-
-def nanoseconds(timestamps: Stamps) -> NDArray[np.int64]:
-    """Timestamps (seconds since 1990 above, nanoseconds below) as nanoseconds since 1990.
-
-    >>> nanoseconds(np.array([(2 << 32) + 5], np.uint64)).tolist()
-    [2000000005]
-    """
-    seconds = (timestamps >> np.uint64(32)).astype(np.int64)
-    return seconds * NANOSECONDS + (timestamps & np.uint64(0xFFFFFFFF)).astype(np.int64)

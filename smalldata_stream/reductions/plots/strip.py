@@ -18,10 +18,10 @@ from smalldata_stream.reductions.plots.shown import (
     check_same_number,
     check_scalar,
     label,
-    nanoseconds,
     numbers,
     stamps,
 )
+from smalldata_stream.timestamps import nanoseconds
 
 SHORTEST = 1_000_000
 """Nanoseconds of the shortest time bin; all others are this times a power of two."""

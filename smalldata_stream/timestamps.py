@@ -1,0 +1,52 @@
+"""Timestamps of events: seconds since 1990-01-01 UTC above, nanoseconds below."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+EPOCH = 631_152_000
+"""1990-01-01 00:00 UTC in seconds of Unix time."""
+
+SECOND = 1_000_000_000
+"""Nanoseconds of a second."""
+
+_LOW = 0xFFFF_FFFF
+
+
+def nanoseconds(timestamps: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Nanoseconds since 1990 of timestamps, ``(n,)``.
+
+    >>> nanoseconds(np.array([(5 << 32) + 7], np.uint64)).tolist()
+    [5000000007]
+    """
+    seconds = (timestamps >> np.uint64(32)).astype(np.int64)
+    return seconds * SECOND + (timestamps & np.uint64(_LOW)).astype(np.int64)
+
+
+def unix_nanoseconds(timestamps: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Nanoseconds since 1970 of timestamps, ``(n,)``.
+
+    >>> unix_nanoseconds(np.array([1 << 32 | 5], np.uint64)).tolist()
+    [631152001000000005]
+    """
+    return nanoseconds(timestamps) + EPOCH * SECOND
+
+
+def timestamp_at(nanoseconds: int) -> int:
+    """The timestamp of a time in nanoseconds since 1990.
+
+    >>> timestamp_at(5_000_000_007) == (5 << 32) + 7
+    True
+    """
+    seconds, rest = divmod(nanoseconds, SECOND)
+    return seconds << 32 | rest
+
+
+def unix_seconds(timestamp: int) -> float:
+    """Seconds since 1970 of a timestamp.
+
+    >>> unix_seconds(1 << 32 | 500_000_000)
+    631152001.5
+    """
+    return EPOCH + (timestamp >> 32) + (timestamp & _LOW) / SECOND
