@@ -23,7 +23,7 @@ from smalldata_stream.loading import GraphFile, load_graph
 from smalldata_stream.message import Message
 from smalldata_stream.metrics import Metrics
 from smalldata_stream.metrics_counts import Histogram
-from smalldata_stream.modes import graph_watch
+from smalldata_stream.modes import graph_watch, pace
 from smalldata_stream.modes.batch import reduce_run
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.live import NO_GRAPH, LiveOptions, run_live
@@ -52,6 +52,7 @@ SMALL = BatchLimits(events=5)
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(graph_watch, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "SHARE", 1e9)  # every batch is shown, whatever that costs
     path = tmp_path / "graph.py"
     path.write_text(GOOD)
     return path
