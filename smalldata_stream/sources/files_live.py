@@ -136,9 +136,10 @@ def wait_for_run(exp: str, run: int, folder: Path, live: LiveFiles) -> LiveRun:
         streams.append(GrowingStream(stream, path.name.endswith(GROWING)))
     first_event = 0.0
     while True:
+        looked = time.monotonic()
         for one in streams:
             one.poll()
-        _raise_if_silent(streams, live)
+        _raise_if_silent(streams, live, looked)
         begun = [bool(len(one.stream.configurations)) for one in streams]
         have = [
             one.ended or bool((one.rows["service"] == Service.L1_ACCEPT).any())
@@ -174,11 +175,15 @@ def _wait_for_files(exp: str, run: int, folder: Path, live: LiveFiles) -> list[P
     return paths
 
 
-def _raise_if_silent(streams: Sequence[GrowingStream], live: LiveFiles) -> None:
-    """Raise SourceError for a stream that has not ended and from which nothing comes."""
-    now = time.monotonic()
+def _raise_if_silent(
+    streams: Sequence[GrowingStream], live: LiveFiles, looked: float
+) -> None:
+    """Raise SourceError for a stream that has not ended and from which nothing comes.
+
+    ``looked`` is when the last look at the files began: what it took is no silence.
+    """
     for one in streams:
-        if not one.ended and now - one.heard > live.silence_seconds:
+        if not one.ended and looked - one.heard > live.silence_seconds:
             file = one.stream.files[-1]
             end = f"; what is there at its end: {one.problem}" if one.problem else ""
             raise SourceError(
@@ -260,18 +265,20 @@ class LiveRun:
         """The events as they are complete."""
         for one in self.growing:
             reader.take_transitions(one.stream, one.rows)
+            one.heard = time.monotonic()  # silence is counted while somebody listens
         while True:
             asked = time.monotonic()
             yield self._complete()
-            for one in self.growing:  # silence is counted while somebody listens
+            for one in self.growing:
                 one.heard += time.monotonic() - asked
             if all(one.ended for one in self.growing):
                 return
             time.sleep(self.live.poll_seconds)
+            looked = time.monotonic()
             for one in self.growing:
                 reader.take_transitions(one.stream, one.poll())
             try:
-                _raise_if_silent(self.growing, self.live)
+                _raise_if_silent(self.growing, self.live, looked)
             except SourceError:
                 yield self._complete(everything=True)
                 raise

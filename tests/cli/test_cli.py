@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -15,7 +14,9 @@ import pytest
 
 from smalldata_stream.cli import COMMANDS, main
 from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
+from tests.processes import PATIENCE, started, until
 
+COMMAND = [sys.executable, "-m", "smalldata_stream.cli"]
 SMALL = Simulation(events=60, detectors=("timing", "gmd", "encoder"))
 
 GRAPH = """
@@ -34,9 +35,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SimulatedFiles:
 
 
 def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "smalldata_stream.cli", *map(str, arguments)]
+    words = [*COMMAND, *map(str, arguments)]
     return subprocess.run(
-        words, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+        words, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
@@ -98,21 +99,15 @@ def test_describe_tells_what_a_run_holds(run: SimulatedFiles, tmp_path: Path) ->
 
 
 def test_nobody_reads_what_is_printed(run: SimulatedFiles, tmp_path: Path) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "smalldata_stream.cli",
-        "describe",
-        *map(str, where(run)),
-    ]
-    with subprocess.Popen(
+    words = [*COMMAND, "describe", *where(run)]
+    with started(
         words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait(60) == 141
+        assert process.stderr.read() == ""
+        assert process.wait(PATIENCE) == 141
 
 
 def test_simulate_writes_a_run(tmp_path: Path) -> None:
@@ -327,28 +322,14 @@ def test_ctrl_c_inside_an_exec_has_the_same_exit_code(
 def test_ctrl_c_ends_quietly_and_leaves_no_output(
     run: SimulatedFiles, tmp_path: Path
 ) -> None:
-    slow = GRAPH.replace("2 * e", "__import__('time').sleep(0.2)")
-    words = [
-        sys.executable,
-        "-m",
-        "smalldata_stream.cli",
-        "run",
-        str(graph(tmp_path, slow)),
-    ]
-    process = subprocess.Popen(
-        [*words, *map(str, where(run))],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".*.parts")):
-        assert time.monotonic() < deadline, "the run never began"
-        time.sleep(0.05)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    slow = GRAPH.replace("2 * e", "__import__('time').sleep(60)")
+    words = [*COMMAND, "run", graph(tmp_path, slow), *where(run)]
+    with started(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        until(lambda: list(tmp_path.glob(".*.parts")))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not (tmp_path / "xpptut26_Run0001.h5").exists()
@@ -360,17 +341,13 @@ def test_a_growing_run_is_followed_to_its_end(run: SimulatedFiles, tmp_path: Pat
     growing.parent.mkdir()
     growing.write_bytes(whole[: len(whole) // 2])
     where = ("--exp", SMALL.exp, "--run", SMALL.run, "--dir", growing.parent)
-    words = ["run", graph(tmp_path), *where, "--live-files", 20, "-o", tmp_path / "out.h5"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "smalldata_stream.cli", *map(str, words)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(3)
-    assert process.poll() is None
-    with growing.open("ab") as file:
-        file.write(whole[len(whole) // 2 :])
-    out, _ = process.communicate(timeout=60)
+    words = ["run", graph(tmp_path), *where, "--live-files", "-o", tmp_path / "out.h5"]
+    with started([*COMMAND, *words], stdout=subprocess.PIPE) as process:
+        until(lambda: list(tmp_path.glob(".*.parts")))
+        assert process.poll() is None
+        with growing.open("ab") as file:
+            file.write(whole[len(whole) // 2 :])
+        out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert re.search(r"60 +read\n", out)
 

@@ -13,13 +13,15 @@ import pytest
 from smalldata_stream.batch import BatchLimits, Signal
 from smalldata_stream.errors import RunNotFound, SourceError
 from smalldata_stream.protocols import Run
+from smalldata_stream.sources import files_live
 from smalldata_stream.sources.files import FilesSource, LiveFiles
+from tests.processes import PATIENCE
 from tests.sources.oracle import read, rows_of
-from tests.sources.test_files_damage import EVENTS, X, Y, Z, datagrams
+from tests.sources.test_files_damage import EVENTS, A, B, X, Y, Z, datagrams
 from tests.xtc2 import samples
 from tests.xtc2 import writer as w
 
-QUICK = LiveFiles(silence_seconds=20.0, poll_seconds=0.01)
+QUICK = LiveFiles(silence_seconds=PATIENCE, poll_seconds=0.01)
 STEP_SECONDS = 0.004
 
 
@@ -31,6 +33,8 @@ class Writing:
         self.thread = threading.Thread(target=self.write)
 
     def __enter__(self) -> Writing:
+        for name in self.streams:  # as the DAQ opens all before it writes
+            (self.folder / name).touch()
         self.thread.start()
         return self
 
@@ -110,7 +114,7 @@ def test_chunk_that_comes_later(tmp_path: Path) -> None:
     told = w.shapes_data(
         w.CHUNKINFO, {"filename": "tstx00417-r0001-s000-c001.xtc2", "chunkid": 1}
     )
-    head = [w.configure([w.RUNINFO, *samples_blocks(), w.CHUNKINFO]), *datagrams()[1:7]]
+    head = [w.configure([w.RUNINFO, A, B, w.CHUNKINFO]), *datagrams()[1:7]]
     head.append(w.dgram(105, w.ENABLE, [told]))
     name = "tstx00417-r0001-s000-c000.xtc2.inprogress"
     later = "tstx00417-r0001-s000-c001.xtc2.inprogress"
@@ -122,12 +126,6 @@ def test_chunk_that_comes_later(tmp_path: Path) -> None:
         with Writing(tmp_path, {later: datagrams()[7:]}, 50):
             rows += rows_of(batches)
     assert [row[X] for row in rows] == [i / 2 for i in range(EVENTS)]
-
-
-def samples_blocks() -> list[w.Block]:
-    from tests.sources.test_files_damage import A, B
-
-    return [A, B]
 
 
 def test_silence(tmp_path: Path) -> None:
@@ -183,7 +181,7 @@ def test_an_older_event_afterwards(tmp_path: Path) -> None:
 
 
 def test_broken_configure_while_growing(tmp_path: Path) -> None:
-    broken = bytearray(w.configure(samples_blocks(), 105))
+    broken = bytearray(w.configure([A, B], 105))
     broken[24 + 8] = 5
     data = [*datagrams()[:7], bytes(broken), *datagrams()[7:]]
     (tmp_path / "tstx00417-r0001-s000-c000.xtc2").write_bytes(b"".join(data))
@@ -191,3 +189,33 @@ def test_broken_configure_while_growing(tmp_path: Path) -> None:
     assert [row[X] for row in read(run)] == [0, 0.5, 1, 1.5, 2]
     (fault,) = run.faults
     assert "Configure" in fault.what
+
+
+def test_time_in_which_nobody_listens_is_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph may take its time to be built: what comes afterwards is heard."""
+    path = tmp_path / "tstx00417-r0001-s000-c000.xtc2.inprogress"
+    path.write_bytes(b"".join(datagrams()[:8]))
+    batches = one_run(tmp_path).batches([X], BatchLimits())
+    now = time.monotonic
+
+    class AnHourLater:
+        """The clock, and data that come when nothing new was found three times."""
+
+        looks = 0
+
+        @staticmethod
+        def monotonic() -> float:
+            return now() + 3600
+
+        @classmethod
+        def sleep(cls, seconds: float) -> None:
+            cls.looks += 1
+            if cls.looks == 3:
+                with path.open("ab") as file:
+                    file.write(b"".join(datagrams()[8:]))
+
+    monkeypatch.setattr(files_live, "time", AnHourLater)
+    assert [row[X] for row in rows_of(batches)] == [i / 2 for i in range(EVENTS)]
+    assert AnHourLater.looks >= 3

@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from smalldata_stream.batch import BatchLimits, Signal
 from smalldata_stream.errors import PsanaError, SourceError
 from smalldata_stream.sources.psana import PsanaSource
+from tests.processes import PATIENCE, alive, started, until
 from tests.sources.psana_runs import (
     COUNT,
     FIRST,
@@ -29,7 +30,6 @@ from tests.sources.psana_runs import (
 
 pytestmark = needs_psana
 ROOT = Path(__file__).parents[2]
-SECONDS = 60
 ONE = BatchLimits(events=1)
 
 READING = """
@@ -40,41 +40,25 @@ try:
     for run in PsanaSource.from_files([sys.argv[1]]).runs():
         count = [Signal("cam", "raw", "count")]
         for batch in run.batches(count, BatchLimits(events=1)):
-            print(run._process._process.pid, flush=True)
-            time.sleep(60)
+            print(run._process.pid, flush=True)
+            time.sleep(600)
 except KeyboardInterrupt:
     sys.exit(130)
 """
 
 
-def reader(path: Path) -> tuple[subprocess.Popen[str], int]:
+@contextmanager
+def reader(path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that is in the middle of a run, and the pid of its psana."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", READING, str(path)],
+    with started(
+        [sys.executable, "-c", READING, path],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
-    )
-    assert process.stdout is not None
-    return process, int(process.stdout.readline())
-
-
-def alive(pid: int) -> bool:
-    """Whether a process is there and is not only waiting to be buried."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def ends(pid: int) -> bool:
-    end = time.monotonic() + SECONDS
-    while alive(pid) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not alive(pid)
+    ) as process:
+        assert process.stdout is not None
+        yield process, int(process.stdout.readline())
 
 
 @pytest.fixture(scope="module")
@@ -83,26 +67,26 @@ def cam(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_psana_dies_with_us(cam: Path) -> None:
-    process, child = reader(cam)
-    process.kill()
-    process.communicate(timeout=SECONDS)
-    assert ends(child)
+    with reader(cam) as (process, child):
+        assert alive(child)
+        process.kill()
+    until(lambda: not alive(child))
     assert not list(Path("/dev/shm").glob(f"mpich_shm_{child:x}_*"))
 
 
 def test_ctrl_c_ends_both_without_a_word(cam: Path) -> None:
-    process, child = reader(cam)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, said = process.communicate(timeout=SECONDS)
+    with reader(cam) as (process, child):
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, said = process.communicate(timeout=PATIENCE)
     assert (process.returncode, said) == (130, "")
-    assert ends(child)
+    until(lambda: not alive(child))
 
 
 def test_a_death_in_the_middle_says_how_and_after_what(cam: Path) -> None:
     run = next(PsanaSource.from_files([cam]).runs())
     batches = run.batches([COUNT], ONE)
     given = [next(batches)]
-    os.kill(run._process._process.pid, signal.SIGKILL)
+    os.kill(run._process.pid, signal.SIGKILL)
     with pytest.raises(PsanaError, match=r"was killed by SIGKILL.*after \d+ events"):
         given.extend(batches)
     assert counts(given) == list(range(len(given)))
@@ -113,7 +97,7 @@ def test_a_reader_that_stops_early_leaves_no_process(cam: Path) -> None:
     run = next(PsanaSource.from_files([cam]).runs())
     batches = run.batches([COUNT], ONE)
     next(batches)
-    child = run._process._process.pid
+    child = run._process.pid
     assert isinstance(batches, Generator)
     batches.close()
     assert not alive(child)
@@ -160,7 +144,7 @@ def test_what_is_asked_for_must_be_there_and_once(cam: Path) -> None:
 
 def test_a_run_that_nobody_reads_leaves_no_process(cam: Path) -> None:
     (run,) = PsanaSource.from_files([cam]).runs()
-    child = run._process._process.pid
+    child = run._process.pid
     assert alive(child)
     del run
     gc.collect()
