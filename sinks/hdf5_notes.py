@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import h5py
@@ -68,9 +68,11 @@ def write_totals(
     unknown = []
     for path, spec in declared.items():
         value: Array | None = missing_total(spec)
-        count = 0
+        count, unit = 0, spec.unit
         if path in totals:
-            value, count = np.asarray(totals[path].value), totals[path].count
+            total = totals[path]
+            value, count = np.asarray(total.value), total.count
+            unit = total.unit or unit
         if value is None:
             unknown.append(path)
             continue
@@ -83,7 +85,7 @@ def write_totals(
         )
         dataset.attrs["count"] = int(count)
         dataset.attrs["missing_value"] = missing_value(value.dtype)
-        describe(dataset, spec)
+        describe(dataset, replace(spec, unit=unit))
     return unknown
 
 

@@ -213,10 +213,14 @@ class State(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A total over events and the number of events in it."""
+    """A total over events and the number of events in it.
+
+    ``unit`` is given where it comes with the value and not with its `Spec`.
+    """
 
     value: Array
     count: int
+    unit: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

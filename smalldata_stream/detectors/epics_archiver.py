@@ -36,7 +36,8 @@ class EpicsArchiver:
         Names, or pairs of name and name in the file. Written to
         ``/epics_archiver/<name in the file>``, float64 ``(samples, 2)``: seconds since
         1970 and value. The samples have the archiver's times, not those of events; the
-        first is the one that was in force when the run began.
+        first is the one that was in force when the run began. The attribute ``units`` is
+        that of the value, where the archiver has one.
     url
         The archiver's address, up to and with ``.../retrieval``.
     patience_s
@@ -95,7 +96,8 @@ class EpicsArchiver:
             query = {"pv": pv, "from": _iso(first), "to": _iso(last), "donotchunk": ""}
             address = with_query(f"{self.url.rstrip('/')}/data/getData.json", query)
             try:
-                samples = samples_of(get_json(address, self.patience_s))
+                answer = get_json(address, self.patience_s)
+                samples = samples_of(answer)
             except WebError as error:
                 log.warning("epics archiver: %s", error)
                 if not error.answered:  # nor would it for the others
@@ -105,7 +107,8 @@ class EpicsArchiver:
             except ValueError as error:
                 log.warning("epics archiver: %s: %s", pv, error)
                 continue
-            found[f"{GROUP}/{name}"] = Result(samples, len(samples))
+            result = Result(samples, len(samples), unit_of(answer))
+            found[f"{GROUP}/{name}"] = result
         return found
 
 
@@ -129,6 +132,17 @@ def samples_of(answer: Any) -> Array:
             kind = "text" if isinstance(value, str) else "an array"
             raise ValueError(f"left out, as its value is {kind}")
     return np.array(samples, np.float64)
+
+
+def unit_of(answer: Any) -> str:
+    """The engineering unit that the archiver has for a variable; empty if it has none.
+
+    >>> unit_of([{"meta": {"EGU": "mm"}, "data": []}]), unit_of([{"data": []}])
+    ('mm', '')
+    """
+    meta = answer[0].get("meta")
+    unit = meta.get("EGU") if isinstance(meta, Mapping) else None
+    return unit.strip() if isinstance(unit, str) else ""
 
 
 def _named(variable: Any) -> tuple[str, str]:

@@ -31,13 +31,18 @@ SAMPLES: dict[str, list[tuple[int, int, Any]]] = {
 }
 
 
+UNITS = {"XPP:USR:01": "mm"}
+"""Of the others the archiver has none."""
+
+
 def archive(path: str) -> tuple[int, bytes]:
     (pv,) = parse_qs(urlsplit(path).query)["pv"]
     rows = [
         {"secs": s, "nanos": n, "val": v, "severity": 0, "status": 0}
         for s, n, v in SAMPLES.get(pv, [])
     ]
-    answer: list[Any] = [{"meta": {"name": pv, "EGU": "mm"}, "data": rows}] if rows else []
+    meta = {"name": pv} | ({"EGU": UNITS[pv]} if pv in UNITS else {})
+    answer: list[Any] = [{"meta": meta, "data": rows}] if rows else []
     return 200, json.dumps(answer).encode()
 
 
@@ -62,6 +67,7 @@ def test_variables_are_in_the_file(
             np.testing.assert_array_equal(dataset[:], want)
             assert dataset.attrs["count"] == len(want)
             assert dataset.attrs["long_name"].startswith(pv)
+            assert dataset.attrs.get("units") == UNITS.get(pv)
         missing = {name.decode() for name in f["provenance/never_seen"]}
         assert missing == {"epics_archiver/NO_SUCH", "epics_archiver/A_TEXT"}
         stamps = f["timestamp"][:].astype(np.uint64)
