@@ -249,9 +249,11 @@ def _ragged(values: Array, lengths: NDArray[np.int64]) -> Ragged:
 
 
 def _copied(found: _Found) -> Array:
-    out = np.empty(int(found.samples.sum()), np.uint16)
-    kernel.copy_samples(found.data, found.start, found.samples, out)
-    return out
+    """The samples of each event, back to back."""
+    ends = (found.start + 2 * found.samples).tolist()
+    parts = [found.data[a:b] for a, b in zip(found.start.tolist(), ends, strict=True)]
+    joined: Array = np.concatenate([np.empty(0, np.uint8), *parts])
+    return joined.view("<u2")
 
 
 def _waveforms(

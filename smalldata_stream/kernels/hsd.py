@@ -91,25 +91,6 @@ def find_stream(
 
 
 @compiled
-def copy_samples(
-    data: Bytes, start: Integers, samples: Integers, out: NDArray[np.uint16]
-) -> None:
-    """The samples of each event, back to back.
-
-    >>> out = np.empty(2, np.uint16)
-    >>> data, one = np.array([1, 0, 0, 2, 9], np.uint8), np.array([1])
-    >>> copy_samples(data, np.array([0, 2]), np.array([1, 1]), out)
-    >>> out
-    array([  1, 512], dtype=uint16)
-    """
-    k = 0
-    for i in range(start.size):
-        for t in range(samples[i]):
-            out[k] = sample(data, start[i] + 2 * t)
-            k += 1
-
-
-@compiled
 def count_peaks(
     data: Bytes, start: Integers, samples: Integers, peaks: Integers, inside: Integers
 ) -> None:
