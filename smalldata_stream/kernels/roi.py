@@ -141,7 +141,7 @@ def statistics(
         What a maximum over no good pixel is: -inf, or the smallest integer.
     saturation, most
         Scalars of the dtype: a good pixel in ``saturation <= v <= most`` is saturated,
-        whatever ``low`` and ``high``. ``saturation`` None: they are not counted.
+        whatever ``low`` and ``high``. ``saturation > most``: they are not counted.
     moments
         Out, ``(n, 4)``: the sum of the pixels, and the sums weighted with tile, row and
         column, each counted from the first of the box. Bad and non-finite pixels add 0.
@@ -201,7 +201,7 @@ def statistics(
                     good = _row_of(mask, g, k)
                     row = frames[i, t, r, c0:c1]
                     _add_row(row, good, low, high, lowest, float(k), column, weighted, top)
-                if saturation is not None:
+                if saturation <= most:
                     # Now, while the rows are in the nearest cache.
                     for j in range(step):
                         row = frames[i, t, r + j, c0:c1]

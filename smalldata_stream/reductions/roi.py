@@ -160,7 +160,7 @@ class _Cut(NamedTuple):
         lowest = dtype.type(-np.inf if dtype.kind == "f" else np.iinfo(dtype).min)
         limit, most = pixels.limits(dtype, saturation_adu)
         if saturation_adu is None:
-            limit = None
+            limit, most = dtype.type(1), dtype.type(0)
         moments, maxima, saturated = np.empty((n, 4)), np.empty(n, dtype), np.empty(n, int)
         for which, frames in pixels.stacks(values, self.shape):
             kernels.statistics(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from smalldata_stream.batch import Array
+from smalldata_stream.batch import Array, read_only
 from smalldata_stream.kernels import (
     calibration,
     exact_sum,
@@ -29,9 +29,9 @@ LOWEST = np.float32(-np.inf)
 
 def statistics(frame: Array, mask: Array | None, box: roi.Box) -> tuple[Array, Array]:
     moments, maxima, none = np.empty((1, 4)), np.empty(1, np.float32), np.empty(1, int)
-    roi.statistics(
-        frame[None], box, mask, None, None, LOWEST, None, BIG, moments, maxima, none
-    )
+    frames = read_only(frame[None])
+    roi.statistics(frames, box, mask, None, None, LOWEST, BIG, -BIG, moments, maxima, none)
+    assert none[0] == 0
     return moments[0], maxima
 
 
@@ -69,10 +69,11 @@ def test_projection(frame: Array) -> None:
     most = np.finfo(np.float64).max
     mask = np.ones(frame.shape, bool)
     out = np.empty((1, frame.shape[0], frame.shape[2]))
-    projection.project(frame[None], mask, -most, most, out)
+    frames = read_only(frame[None])
+    projection.project(frames, mask, -most, most, out)
     np.testing.assert_allclose(out[0], np.nansum(frame, axis=1), atol=1e-9)
     counts = np.empty(out.shape, np.int64)
-    projection.count_good(frame[None], mask, counts)
+    projection.count_good(frames, mask, counts)
     np.testing.assert_array_equal(counts[0], np.isfinite(frame).sum(axis=1))
 
 

@@ -10,6 +10,10 @@ from smalldata_stream.batch import Array, Frames, Mask, Values
 from smalldata_stream.protocols import Spec
 
 DTYPES = [np.dtype(t) for t in ("u2", "i4", "f4", "f8")]
+"""For what compares pixels with limits of their own dtype."""
+
+TO_FLOATS = [np.dtype(t) for t in ("u2", "f4", "f8")]
+"""For what makes floats of all pixels first: each dtype is compiled for itself."""
 
 
 def noisy(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> Array:

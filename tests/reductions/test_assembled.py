@@ -13,7 +13,7 @@ from smalldata_stream.protocols import Spec
 from smalldata_stream.reductions.assembled import Assembled
 from smalldata_stream.testing.reductions import Input, ReductionContract
 from tests.reductions.frames import (
-    DTYPES,
+    TO_FLOATS,
     as_input,
     noisy,
     random_mask,
@@ -37,7 +37,7 @@ class TestAssembled(ReductionContract):
     def inputs(self) -> Sequence[Input]:
         mask = random_mask(SHAPE)
         mask[0, 0, 0] = mask[1, 2, 5] = False
-        found = [as_input(noisy((3, *SHAPE), dtype)) for dtype in DTYPES]
+        found = [as_input(noisy((3, *SHAPE), dtype)) for dtype in TO_FLOATS]
         found += [as_input(unaligned(noisy((3, *SHAPE), "f4")), frames=True, mask=mask)]
         found += [as_input(noisy((3, *SHAPE), "f4"), mask=np.zeros(SHAPE, bool))]
         found += [as_input(with_bad_values(noisy((3, *SHAPE), "f4")), mask=mask)]

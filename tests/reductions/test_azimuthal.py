@@ -20,7 +20,7 @@ from smalldata_stream.reductions.azimuthal import Azimuthal
 from smalldata_stream.reductions.roi import Roi
 from smalldata_stream.testing.reductions import Input, ReductionContract
 from tests.reductions.frames import (
-    DTYPES,
+    TO_FLOATS,
     as_input,
     noisy,
     random_mask,
@@ -97,7 +97,7 @@ class TestAzimuthal(ReductionContract):
     def inputs(self) -> Sequence[Input]:
         frames = noisy((3, *SHAPE), "f4")
         mask = random_mask(SHAPE)
-        found = [as_input(noisy((3, *SHAPE), dtype)) for dtype in DTYPES]
+        found = [as_input(noisy((3, *SHAPE), dtype)) for dtype in TO_FLOATS]
         found += [as_input(frames, mask=mask, frames=True)]
         found += [as_input(with_bad_values(frames), mask=mask), as_input(unaligned(frames))]
         return found

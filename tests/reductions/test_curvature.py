@@ -12,7 +12,7 @@ from smalldata_stream.protocols import Spec
 from smalldata_stream.reductions.curvature import Curvature
 from smalldata_stream.testing.reductions import Input, ReductionContract
 from tests.reductions.frames import (
-    DTYPES,
+    TO_FLOATS,
     as_input,
     noisy,
     random_mask,
@@ -39,7 +39,7 @@ class TestCurvature(ReductionContract):
     def inputs(self) -> Sequence[Input]:
         shape = (3, 21, 23)
         mask = random_mask(shape[1:])
-        found = [as_input(noisy(shape, dtype)) for dtype in DTYPES]
+        found = [as_input(noisy(shape, dtype)) for dtype in TO_FLOATS]
         found += [as_input(with_bad_values(noisy(shape, "f4")), mask=mask, frames=True)]
         found += [as_input(unaligned(noisy(shape, "u2")), frames=True, mask=mask)]
         return found

@@ -104,7 +104,7 @@ def test_wrong_parameters(kwargs: dict[str, Any], match: str) -> None:
 
 
 def test_one_hit_from_end_to_end() -> None:
-    wave = np.full((1, 5), 9, "u1")
+    wave = np.full((1, 5), 9, "u2")
     found = Hits(threshold=9).prepare(Spec(dtype=wave.dtype, shape=(5,))).compute(wave)
     assert found["time"][0].tolist() == [0.0]  # type: ignore[index]
     assert found["width"][0].tolist() == [5]  # type: ignore[index]

@@ -11,7 +11,7 @@ from smalldata_stream.protocols import Spec
 from smalldata_stream.reductions.rebin import Rebin
 from smalldata_stream.testing.reductions import Input, ReductionContract
 from tests.reductions.frames import (
-    DTYPES,
+    TO_FLOATS,
     as_input,
     noisy,
     random_mask,
@@ -40,7 +40,7 @@ class TestRebin(ReductionContract):
         shape = (3, 9, 37)
         mask = random_mask(shape[1:])
         mask[:, :8] = False
-        found = [as_input(noisy(shape, dtype)) for dtype in DTYPES]
+        found = [as_input(noisy(shape, dtype)) for dtype in TO_FLOATS]
         found += [as_input(with_bad_values(noisy(shape, "f4")), mask=mask, frames=True)]
         found += [as_input(unaligned(noisy(shape, "u2")), frames=True, mask=mask)]
         found += [as_input(noisy(shape, "f4"), mask=np.zeros(shape[1:], bool))]

@@ -195,7 +195,7 @@ def test_negative_pixels_have_a_maximum() -> None:
 
 @pytest.mark.parametrize(("limit", "count"), [(70000, 0), (-1, 6), (3.5, 2), (5, 1)])
 def test_saturation_limits_beyond_the_dtype(limit: float, count: int) -> None:
-    frame = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
+    frame = np.arange(6, dtype=np.uint16).reshape(1, 2, 3)
     spec = Spec(dtype=frame.dtype, shape=(2, 3))
     results = Roi(saturation_adu=limit).prepare(spec).compute(frame)
     assert np.asarray(results["nsat"])[0] == count

@@ -11,7 +11,7 @@ from smalldata_stream.batch import Array, Mask
 from smalldata_stream.protocols import Spec
 from smalldata_stream.reductions.rotation import Rotate
 from smalldata_stream.testing.reductions import Input, ReductionContract
-from tests.reductions.frames import DTYPES, as_input, noisy, random_mask, with_bad_values
+from tests.reductions.frames import TO_FLOATS, as_input, noisy, random_mask, with_bad_values
 
 CENTER = (7.5, 11.0)
 ANGLE = 33.0
@@ -25,7 +25,7 @@ class TestRotate(ReductionContract):
 
     def inputs(self) -> Sequence[Input]:
         shape = (3, 19, 23)
-        found = [as_input(noisy(shape, dtype)) for dtype in DTYPES]
+        found = [as_input(noisy(shape, dtype)) for dtype in TO_FLOATS]
         bad = with_bad_values(noisy(shape, "f4"))
         return [*found, as_input(bad, mask=random_mask(shape[1:]), frames=True)]
 
