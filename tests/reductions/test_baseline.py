@@ -73,6 +73,16 @@ def test_a_pattern_of_the_digitizer_goes_away() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "made"),
+    [("u2", "f4"), ("f4", "f4"), ("i4", "f4"), ("f8", "f8"), ("i8", "f8")],
+)
+def test_the_corrected_waveform_is_as_exact_as_the_data(given: str, made: str) -> None:
+    ready = Baseline(window=[0, 5]).prepare(Spec(dtype=np.dtype(given), shape=(9,)))
+    assert isinstance(ready.chained, tuple)
+    assert ready.chained[0].dtype == np.dtype(made)
+
+
+@pytest.mark.parametrize(
     ("kwargs", "match"),
     [
         ({"window": [3, 1]}, "window="),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from smalldata_stream.batch import Array, Mask
+from smalldata_stream.protocols import Spec
 from smalldata_stream.reductions.full import Full
 from smalldata_stream.testing.reductions import Input, ReductionContract
 from tests.reductions.frames import DTYPES, as_input, noisy, random_mask, with_bad_values
@@ -27,6 +28,14 @@ class TestFull(ReductionContract):
     def expected(self, frame: Array, mask: Mask) -> Mapping[str, Any]:
         good = mask & np.isfinite(frame) & (frame >= 20)
         return {"area": np.where(good, frame, 0).squeeze()}
+
+
+def test_the_mask_goes_to_the_configuration() -> None:
+    mask = random_mask((6, 7))
+    spec = Spec(dtype=np.dtype("f4"), shape=(6, 7), mask=mask)
+    np.testing.assert_array_equal(Full().prepare(spec).config["mask"], mask)
+    whole = Spec(dtype=np.dtype("f4"), shape=(6, 7))
+    np.testing.assert_array_equal(Full().prepare(whole).config["mask"], np.ones((6, 7)))
 
 
 def test_wrong_parameters() -> None:
