@@ -42,7 +42,11 @@ def test_codes_of_the_hutch(hutch: str, timing: str) -> None:
         ("raw", "destination"): [np.uint8(4)] * len(events),  # SC_SXR
     }
     data = {timing: Data(type="any", fields=fields)}
-    g = build(lambda g, _: g.defaults(hutch) and None, run_of(data))
+
+    def write(g: Graph, run: RunInfo) -> None:
+        g.defaults(hutch)
+
+    g = build(write, run_of(data))
     batch = batch_of(data)
     g.plan.push(batch)
     assert not g.plan.failures
