@@ -141,29 +141,47 @@ def cpu_of_thread(thread: int) -> float:
     return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0]) / 1e9
 
 
-async def looked_at(
-    running: Shift, url: str, server: int, tab: str, browsers: int, seconds: float
-) -> None:
-    """Measure with so many browsers at a tab, and print."""
+async def look(url: str, tab: str, browsers: int, seconds: float) -> None:
+    """Look with so many browsers, say when all see plots, and then what they got."""
     opened = [await Browser.open(url, tab) for _ in range(browsers)]
     looking = [asyncio.create_task(one.look()) for one in opened]
     while min(one.updates for one in opened) < FIRST_UPDATES:
         await asyncio.sleep(0.1)
-    graph, used, begin = Graph(running), cpu_of(server), time.monotonic()
-    before = [(one.updates, one.nbytes) for one in opened]
+    begin, before = time.monotonic(), [(one.updates, one.nbytes) for one in opened]
+    print("looking", flush=True)
     await asyncio.sleep(seconds)
-    took, used = time.monotonic() - begin, cpu_of(server) - used
-    updates = [one.updates - n for one, (n, _) in zip(opened, before, strict=True)]
-    nbytes = sum(one.nbytes - n for one, (_, n) in zip(opened, before, strict=True))
+    got = [
+        (one.updates - updates, one.nbytes - nbytes)
+        for one, (updates, nbytes) in zip(opened, before, strict=True)
+    ]
+    print(json.dumps({"seconds": time.monotonic() - begin, "got": got}), flush=True)
     for one in looking:
         one.cancel()
     await asyncio.gather(*looking, return_exceptions=True)
-    every = max(sum(updates), 1)
-    print(f"{browsers} browsers at {tab!r}: {graph.told()}")
+
+
+def looked_at(
+    running: Shift, url: str, server: int, tab: str, options: argparse.Namespace
+) -> None:
+    """Measure with browsers at a tab, in a process of their own, and print."""
+    words = ["--look", url, tab, "--browsers", f"{options.browsers}"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.bench_dashboard", *words,
+         "--seconds", f"{options.seconds}"],
+        stdout=subprocess.PIPE, text=True,
+    ) as browsers:  # fmt: skip
+        assert browsers.stdout is not None
+        browsers.stdout.readline()
+        graph, used = Graph(running), cpu_of(server)
+        found = json.loads(browsers.stdout.readline())
+        told, used = graph.told(), cpu_of(server) - used
+    updates, sizes = zip(*found["got"], strict=True)
+    every, took = max(sum(updates), 1), found["seconds"]
+    print(f"{options.browsers} browsers at {tab!r}: {told}")
     print(
         f"  each is told {min(updates) / took:.1f} to {max(updates) / took:.1f} times a "
         f"second (goal 5); the server takes {used / took:.0%} of a core, "
-        f"{1e3 * used / every:.1f} ms and {nbytes / every / 1e3:,.0f} kB an update",
+        f"{1e3 * used / every:.1f} ms and {sum(sizes) / every / 1e3:,.0f} kB an update",
         flush=True,
     )
 
@@ -173,7 +191,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="a dashboard with several browsers")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--browsers", type=int, default=5)
+    parser.add_argument("--look", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.look:
+        url, tab = options.look
+        asyncio.run(look(url, tab, options.browsers, options.seconds))
+        return
     live.Display = Showing  # type: ignore[attr-defined]
     with (
         tempfile.TemporaryDirectory() as directory,
@@ -190,11 +213,7 @@ def main() -> None:
             assert server.stdout is not None
             url = server.stdout.readline().partition(" ")[2].strip()
             for tab in ("beam", "jungfrau"):
-                asyncio.run(
-                    looked_at(
-                        running, url, server.pid, tab, options.browsers, options.seconds
-                    )
-                )
+                looked_at(running, url, server.pid, tab, options)
             server.terminate()
 
 
