@@ -135,12 +135,16 @@ class Feed:
             self._ask_for_resets()
             self._follow_readers()
             try:
-                found = self._client.newest(LOOK_SECONDS)
-            except SourceError as error:
-                self.state = replace(self.state, problem=str(error))
+                self.state = self._after(self._client.newest(LOOK_SECONDS))
+            except (SourceError, LookupError, TypeError) as error:
+                self.state = replace(self.state, problem=self._said(error))
                 self._closed.wait(LOOK_SECONDS)
-            else:
-                self.state = self._after(found)
+
+    def _said(self, error: Exception) -> str:
+        """What is wrong; messages that lack something are of another version of us."""
+        if isinstance(error, SourceError):
+            return str(error)
+        return f"{self.address}: not what this version publishes: {error!r}"
 
     def _ask_for_resets(self) -> None:
         while True:

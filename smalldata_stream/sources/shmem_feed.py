@@ -241,6 +241,7 @@ class Feed:
         self._process.close()
         self._process = ShmemProcess(self._tag, self.memory, self._stale_seconds)
         self._parts.clear()
+        self._left = 0
         self._anew = Patience(_ANEW_SECONDS)
 
     def next_run(self, first_events: int, first_seconds: float) -> Head | None:

@@ -65,7 +65,7 @@ def test_the_rate_is_that_of_the_events_read(publisher: ZmqPublisher, feed: Feed
         return feed.state.rate
 
     wait_until(tell)
-    assert feed.state.rate == pytest.approx(1000, rel=0.2)
+    assert feed.state.rate == pytest.approx(1000, rel=0.5)
 
 
 def test_the_age_is_that_of_the_newest_value_read_or_not(
@@ -75,8 +75,13 @@ def test_the_age_is_that_of_the_newest_value_read_or_not(
     assert feed.state.moved == 0
     publisher.offer(*Maker("gmd").offer())
     offered = time.monotonic()
-    wait_until(lambda: feed.state.moved)
-    assert feed.state.moved == pytest.approx(offered, abs=0.3)
+
+    def heard_much_later() -> bool:
+        publisher.wanted([])
+        return feed.state.moved > 0 and feed.state.heard > offered + 3
+
+    wait_until(heard_much_later)
+    assert offered - 0.1 < feed.state.moved < feed.state.heard - 1
     assert not feed.state.messages
 
 
