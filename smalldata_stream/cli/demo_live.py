@@ -16,10 +16,10 @@ from smalldata_stream.modes.shield import Shield
 from smalldata_stream.simulate import SimulatedFiles, Simulation
 
 LOOK_SECONDS = 0.2
-END_SECONDS = 15.0
+END_SECONDS = 30.0
 """A part that has been told to end may take so long."""
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 def play_live(simulation: Simulation, files: SimulatedFiles, rate_hz: float) -> NoReturn:
@@ -46,7 +46,7 @@ def play_live(simulation: Simulation, files: SimulatedFiles, rate_hz: float) -> 
             "--metrics", "0", "--constants", str(files.constants),
         )  # fmt: skip
         metrics, address = live.says("metrics:"), live.says("publishing:")
-        dashboard = start("dashboard", address, "--port", "0", "--timeout", "60")
+        dashboard = start("dashboard", address, "--port", "0", "--timeout", "120")
         print(f"plots:     {dashboard.says('dashboard:')}")
         print(f"metrics:   {metrics}")
         print(f"published: {address}   (smalldata-stream watch {address})")
