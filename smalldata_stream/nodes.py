@@ -292,8 +292,14 @@ def field_spec(info: DetectorInfo, key: tuple[str, str]) -> Spec:
 
 
 def cheapest(info: DetectorInfo) -> Signal:
-    """The signal that costs least to read, to know whether a detector is there."""
+    """The signal that costs least to read, to know whether a detector is there.
+
+    Raises `GraphError` where it has none.
+    """
     fields = info.fields if info.recorded is None else info.recorded
+
+    if not fields:
+        raise GraphError(f"{info.name} (type {info.type}) has no field in this run")
 
     def cost(key: tuple[str, str]) -> tuple[bool, bool, int]:
         return fields[key].frame, fields[key].variable, fields[key].rank

@@ -107,7 +107,7 @@ def _by_index(path: Path, index: Path, faults: FaultLog) -> Stream | None:
     except CorruptData as error:
         if error.path == path:
             raise
-        why = f"{error.what}"
+        why = error.what
     if why:
         faults.add(str(index), 0, f"index not used: {why}", 1)
         return None

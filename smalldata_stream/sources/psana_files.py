@@ -58,14 +58,17 @@ def _write_small(big: Path, small: Path) -> None:
     if spec is None or spec.origin is None:
         raise PsanaError("psana is not installed here; read without --reader psana")
     program = Path(spec.origin).parent.parent / "bin" / "smdwriter"
-    done = subprocess.run(
-        [str(program), "-f", str(big.resolve()), "-o", str(small)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_SMDWRITER_SECONDS,
-    )
+    try:
+        done = subprocess.run(
+            [str(program), "-f", str(big.resolve()), "-o", str(small)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SMDWRITER_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PsanaError(f"{big}: psana's smdwriter: {error}") from error
     if done.returncode or not small.exists():
         said = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise PsanaError(

@@ -193,7 +193,7 @@ class SimulatedRun:
                 known = [str(Signal(signal.detector, *key)) for key in fields]
                 raise SourceError(f"no field {signal}; {did_you_mean(str(signal), known)}")
         if self._used:
-            raise RuntimeError("the batches of a run can be asked for once")
+            raise SourceError("the batches of a run can be asked for once")
         self._used = True
         return self._batches(tuple(dict.fromkeys(signals)), limits)
 

@@ -29,8 +29,8 @@ class Target:
 class Targets:
     """The targets of each configuration, made when it is first met.
 
-    ``raw`` has the recipes of the fields that are to be read, ``segments`` the places whose
-    state is followed.
+    ``raw`` has the recipes of the fields that are to be read; ``places`` are the segments
+    whose state is followed; ``settled`` has the shapes that only a first value told.
     """
 
     raw: Mapping[Signal, Recipe]

@@ -179,6 +179,10 @@ def test_a_mistake_is_told_in_one_line(
             ":3: function 'x' takes (a, b), and gets 1 value, one for each input",
         ),
         ("x = 1\n", "has no function graph(g, run)"),
+        (
+            "from functools import partial\ngraph = partial(lambda a, b, c: None)\n",
+            ":1: graph(a, b, c): write graph(g, run)",
+        ),
     ],
 )
 def test_a_wrong_graph_file_names_the_line(

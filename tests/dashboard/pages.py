@@ -47,7 +47,7 @@ def values(found: Opened, field: str) -> list[Any]:
     return drawn
 
 
-def wait_for(found: Opened, text: str, timeout: float = 20_000) -> None:
+def wait_for(found: Opened, text: str, timeout: float = 60_000) -> None:
     """Until a text is to be seen."""
     found.page.get_by_text(text).first.wait_for(timeout=timeout)
 
@@ -64,7 +64,7 @@ def total(found: Opened, field: str = "counts") -> float:
 
 def wait_until(found: Opened, true: Callable[[float], bool], field: str) -> float:
     """Until the sum of a column is as wanted; what it is then."""
-    for _ in range(200):
+    for _ in range(600):
         now = total(found, field)
         if true(now):
             return now

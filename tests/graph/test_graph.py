@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from smalldata_stream.batch import Array, Batch
 from smalldata_stream.errors import GraphError
 from smalldata_stream.graph import Graph, build
-from smalldata_stream.run import RunInfo
+from smalldata_stream.run import DetectorInfo, RunInfo
+from smalldata_stream.testing.detectors import void
 from tests.graph import events
 
 Writes = Callable[[Graph, RunInfo], None]
@@ -264,6 +265,13 @@ def several_results(g: Graph, run: RunInfo) -> None:
 
 def any_python(g: Graph, run: RunInfo) -> None:
     raise KeyError("motor")
+
+
+def test_a_detector_without_a_field_is_told() -> None:
+    bare = DetectorInfo(name="bare", type="gmd", fields={})
+    run = RunInfo(exp="", number=7, detectors={"bare": bare})
+    with pytest.raises(GraphError, match=r"bare \(type gmd\) has no field in this run"):
+        build(lambda g, _: void(g.detector("bare")), run)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,16 @@
-"""Real servers on loopback, stopped by their process id, and patience with a bound."""
+"""Real servers on loopback, stopped by their process id."""
 
 from __future__ import annotations
 
 import json
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
-
-T = TypeVar("T")
-PATIENCE = 30.0
+from typing import Any
 
 
 def free_port() -> int:
@@ -35,17 +31,6 @@ def fetch(url: str) -> str:
     except OSError:
         return ""
     return text
-
-
-def until(ask: Callable[[], T]) -> T:
-    """What ``ask`` gives once it is true; fails after half a minute."""
-    ends = time.monotonic() + PATIENCE
-    while time.monotonic() < ends:
-        answer = ask()
-        if answer:
-            return answer
-        time.sleep(0.1)
-    raise TimeoutError(f"nothing within {PATIENCE} s")
 
 
 @contextmanager

@@ -14,9 +14,10 @@ import yaml  # type: ignore[import-untyped]
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.metrics import Metrics
 from smalldata_stream.metrics_families import STAGES
-from tests.metrics.servers import Prometheus, free_port, stop_at_end, until
+from tests.metrics.servers import Prometheus, free_port, stop_at_end
 from tests.metrics.sessions import busy_metrics, scrape, session, value
 from tests.metrics.test_deploy import DEPLOY, dashboard_expressions, rules
+from tests.processes import until
 
 PROMETHEUS = shutil.which("prometheus")
 pytestmark = pytest.mark.skipif(

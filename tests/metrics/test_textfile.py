@@ -12,8 +12,9 @@ import pytest
 from smalldata_stream.errors import OutputError
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.metrics import Metrics
-from tests.metrics.servers import fetch, free_port, stop_at_end, until
+from tests.metrics.servers import fetch, free_port, stop_at_end
 from tests.metrics.sessions import EMPTY, bare_run, parsed, session, value
+from tests.processes import until
 
 EXPORTER = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
 

@@ -44,7 +44,7 @@ def opened(url: str, width: int = 1500, height: int = 1000) -> Iterator[Opened]:
         browser = engine.chromium.launch(executable_path=path, args=list(FLAGS))
         try:
             page = browser.new_page(viewport={"width": width, "height": height})
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(60_000)
             found = Opened(page)
             page.on("pageerror", lambda error: found.complaints.append(str(error)))
             page.on("request", lambda request: found.requests.append(request.url))

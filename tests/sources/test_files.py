@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smalldata_stream.batch import STRING, BatchLimits, Frames, Ragged, Signal, Status
+from smalldata_stream.batch import STRING, BatchLimits, Ragged, Signal, Status
 from smalldata_stream.errors import SourceError
-from smalldata_stream.protocols import Run
 from smalldata_stream.sources.files import FilesSource
-from tests.sources.oracle import DATA, needs_data, read, rows_of
+from tests.sources.oracle import read, rows_of
+from tests.sources.runs import all_signals, one_run
 from tests.xtc2 import samples
 from tests.xtc2 import writer as w
-
-
-def one_run(source: FilesSource) -> Run:
-    (run,) = source.runs()
-    return run
-
-
-def all_signals(run: Run) -> list[Signal]:
-    return [s for detector in run.info.detectors.values() for s in detector.signals()]
 
 
 def test_every_type_against_what_was_written(tmp_path: Path) -> None:
@@ -176,153 +166,6 @@ def test_limits_count_only_what_is_asked_for(tmp_path: Path) -> None:
     assert max(sizes) <= 5
 
 
-def test_frames_are_views(tmp_path: Path) -> None:
-    """One segment is a view; segments side by side are one view too, of a copy else."""
-    shape = (1, 128, 256)
-    blocks = [
-        w.Block(0x200 + s, "jf", "jungfrau", "raw", (0, 2, 0), {"raw": ("u2", 3)}, s)
-        for s in range(3)
-    ]
-    lonely = w.Block(0x300, "cam", "opal", "raw", (2, 0, 0), {"image": ("u2", 2)})
-    data = [w.configure([w.RUNINFO, *blocks, lonely]), w.begin_run("tstx00417", 1)]
-    rng = np.random.default_rng(1)
-    images = rng.integers(0, 65536, (5, 3, *shape[1:]), dtype=np.uint16)
-    for i in range(5):
-        parts = [
-            w.shapes_data(b, {"raw": images[i, s][None]}) for s, b in enumerate(blocks)
-        ]
-        if i == 4:
-            parts.insert(1, w.shapes_data(lonely, {"image": images[0, 0]}))
-        data.append(w.dgram(10 + i, w.L1_ACCEPT, parts))
-    run = one_run(FilesSource.from_files([w.write_stream(tmp_path, data)]))
-    info = run.info.detectors["jf"].fields["raw", "raw"]
-    assert (info.shape, info.frame) == ((3, 128, 256), True)
-    signals = [Signal("jf", "raw", "raw"), Signal("cam", "raw", "image")]
-    (batch,) = run.batches([*signals, Signal("cam", "raw", "raw")], BatchLimits())
-    values = batch.columns[signals[0]].values
-    assert isinstance(values, Frames)
-    assert [np.shares_memory(a, b) for a, b in zip(values, values, strict=True)] == [
-        True
-    ] * 5
-    copies = [frame.base is None or frame.base.base is None for frame in values]
-    assert copies == [False] * 4 + [True]
-    assert not any(frame.flags.writeable for frame in values)
-    assert (values.stack() == images).all()
-    camera = batch.columns[signals[1]]
-    assert np.flatnonzero(camera.mask).tolist() == [4]
-    assert (camera.values[0] == images[0, 0]).all()
-    assert batch.columns[Signal("cam", "raw", "raw")] is camera
-
-
-def test_frames_take_no_memory(tmp_path: Path) -> None:
-    """Nothing of 40 MB of frames is copied, and nothing of a batch is kept."""
-    image = np.arange(1 << 19, dtype=np.uint16).reshape(512, 1024)
-    block = w.Block(0x300, "cam", "opal", "raw", (2, 0, 0), {"image": ("u2", 2)})
-    part = w.shapes_data(block, {"image": image})
-    data = [w.configure([w.RUNINFO, block]), w.begin_run("tstx00417", 1)]
-    data += [w.dgram(10 + i, w.L1_ACCEPT, [part]) for i in range(40)]
-    path = w.write_stream(tmp_path, data)
-    tracemalloc.start()
-    run = one_run(FilesSource.from_files([path]))
-    signal, total = Signal("cam", "raw", "image"), 0
-    for batch in run.batches([signal], BatchLimits(bytes=8 << 20)):
-        assert len(batch) == 8
-        total += sum(int(frame[0, :10].sum()) for frame in batch.columns[signal].values)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert total == 40 * 45
-    assert peak < 1 << 20
-
-
-def small(name: str, block_id: int, field: str = "x") -> w.Block:
-    return w.Block(block_id, name, "gmd", "raw", (2, 1, 0), {field: ("i4", 0)})
-
-
-def test_second_configure_within_a_run(tmp_path: Path) -> None:
-    """Ids change meaning in the middle; the run goes on."""
-    one, two = [small("a", 1), small("b", 2)], [small("b", 1), small("a", 2)]
-    data = [w.configure([w.RUNINFO, *one]), w.begin_run("tstx00417", 1)]
-    for i in range(20):
-        blocks = one if i < 9 else two
-        if i == 9:
-            data.append(w.configure([w.RUNINFO, *two], 18))
-        parts = [w.shapes_data(b, {"x": i if b.detector == "a" else -i}) for b in blocks]
-        data.append(w.dgram(10 + i, w.L1_ACCEPT, parts))
-    run = one_run(FilesSource.from_files([w.write_stream(tmp_path, data)]))
-    rows = read(run)
-    assert [row[Signal("a", "raw", "x")] for row in rows] == list(range(20))
-    assert [row[Signal("b", "raw", "x")] for row in rows] == [-i for i in range(20)]
-    assert run.faults == []
-
-
-def test_no_begin_run_and_no_end_run(tmp_path: Path) -> None:
-    block = small("a", 1)
-    events = [
-        w.dgram(10 + i, w.L1_ACCEPT, [w.shapes_data(block, {"x": i})]) for i in range(3)
-    ]
-    path = w.write_stream(tmp_path, [w.configure([block]), *events], run=88)
-    run = one_run(FilesSource.from_files([path]))
-    assert (run.info.exp, run.info.number) == ("tstx00417", 88)
-    assert len(read(run)) == 3
-    plain = path.rename(tmp_path / "any.xtc2")
-    run = one_run(FilesSource.from_files([plain]))
-    assert (run.info.exp, run.info.number) == ("", 0)
-
-
-def test_begin_run_without_end_run(tmp_path: Path) -> None:
-    block = small("a", 1)
-    data = [w.configure([w.RUNINFO, block])]
-    for number in (1, 2):
-        part = w.shapes_data(block, {"x": number})
-        data.append(w.begin_run("tstx00417", number, 10 * number))
-        data.append(w.dgram(10 * number + 1, w.L1_ACCEPT, [part]))
-    path = w.write_stream(tmp_path, data)
-    runs = list(FilesSource.from_files([path]).runs())
-    assert [run.info.number for run in runs] == [1, 2]
-    assert [[row[Signal("a", "raw", "x")] for row in read(run)] for run in runs] == [
-        [1],
-        [2],
-    ]
-
-
-def test_several_runs_in_the_files_of_a_directory(tmp_path: Path) -> None:
-    """Also with several streams, and when one stream lacks a run."""
-    for stream, numbers in ((0, (1, 2, 3)), (1, (1, 3))):
-        block = small(f"det{stream}", 5)
-        data = [w.configure([w.RUNINFO, block])]
-        for number in numbers:
-            at = 1000 * number
-            data.append(w.begin_run("tstx00417", number, at))
-            for i in range(4):
-                part = w.shapes_data(block, {"x": 10 * number + i})
-                data.append(w.dgram(at + 1 + i, w.L1_ACCEPT, [part]))
-            data.append(w.dgram(at + 9, w.END_RUN))
-        w.write_stream(tmp_path, data, stream=stream)
-    found = {}
-    for run in FilesSource.from_run("tstx00417", 1, tmp_path).runs():
-        rows = read(run)
-        found[run.info.number] = [
-            [row.get(Signal(f"det{s}", "raw", "x")) for row in rows] for s in (0, 1)
-        ]
-    both = {n: [[10 * n + i for i in range(4)]] * 2 for n in (1, 3)}
-    assert found == both | {2: [[20, 21, 22, 23], [None] * 4]}
-
-
-def test_files_of_two_runs_are_two_runs(tmp_path: Path) -> None:
-    paths = []
-    for number, stream in ((1, 0), (2, 0), (1, 1)):
-        block = small(f"det{stream}", 5)
-        part = w.shapes_data(block, {"x": number})
-        data = [w.configure([w.RUNINFO, block]), w.begin_run("tstx00417", number)]
-        data.append(w.dgram(10, w.L1_ACCEPT, [part]))
-        paths.append(w.write_stream(tmp_path, data, run=number, stream=stream))
-    runs = list(FilesSource.from_files(paths).runs())
-    assert [(run.info.number, sorted(run.info.detectors)) for run in runs] == [
-        (1, ["det0", "det1"]),
-        (2, ["det0"]),
-    ]
-
-
 def test_algorithms_at_different_rates(tmp_path: Path) -> None:
     """A raw image every third event does not make the fex of the others a gap."""
     raw = w.Block(1, "opal", "opal", "raw", (2, 0, 0), {"image": ("u1", 2)})
@@ -358,122 +201,6 @@ def test_detector_that_comes_late(tmp_path: Path) -> None:
     ].tolist() == (list(range(251, 300)))
     assert not batch.columns[Signal("never", "raw", "v")].mask.any()
     assert (batch.status["never"] == Status.MISSING).all()
-
-
-def timing_events(folder: Path, lengths: list[int | None]) -> Run:
-    """Events whose event code words have these lengths; None where timing is missing."""
-    flat = w.Block(1, "timing", "ts", "raw", (2, 1, 0), {"sequenceValues": ("u2", 1)})
-    data = [w.configure([w.RUNINFO, flat]), w.begin_run("tstx00417", 1)]
-    for i, length in enumerate(lengths):
-        parts = (
-            []
-            if length is None
-            else [w.shapes_data(flat, {"sequenceValues": np.full(length, 2)})]
-        )
-        data.append(w.dgram(10 + i, w.L1_ACCEPT, parts))
-    return one_run(FilesSource.from_files([w.write_stream(folder, data)]))
-
-
-def test_derived_from_a_detector_that_is_not_there(tmp_path: Path) -> None:
-    codes = Signal("timing", "raw", "eventcodes")
-    run = timing_events(tmp_path, [None, None])
-    (batch,) = run.batches([codes], BatchLimits())
-    assert not batch.columns[codes].mask.any()
-    assert batch.columns[codes].values.dtype == np.uint8
-    assert run.faults == []
-
-
-def test_derived_from_fields_of_odd_shapes(tmp_path: Path) -> None:
-    codes = Signal("timing", "raw", "eventcodes")
-    assert codes[1:] not in timing_events(tmp_path, [3]).info.detectors["timing"].fields
-    (batch,) = timing_events(tmp_path, [18]).batches([codes], BatchLimits())
-    (found,) = np.asarray(batch.columns[codes].values)
-    assert np.flatnonzero(found).tolist() == [16 * i + 1 for i in range(18)]
-
-
-def test_derived_from_an_odd_shape_that_comes_late(tmp_path: Path) -> None:
-    """The description has not seen it: what cannot be computed is a gap, and is said."""
-    block = w.Block(1, "timing", "ts", "raw", (2, 1, 0), {"sequenceValues": ("u2", 1)})
-    part = w.shapes_data(block, {"sequenceValues": [1, 2, 3]})
-    as_long = w.xtc(w.NAMES, bytes(len(part) - 12))
-    data = [w.configure([w.RUNINFO, block]), w.begin_run("tstx00417", 1)]
-    data += [w.dgram(10 + i, w.L1_ACCEPT, [as_long]) for i in range(200)]
-    data[190] = w.dgram(198, w.L1_ACCEPT, [part])
-    run = one_run(FilesSource.from_files([w.write_stream(tmp_path, data)]))
-    codes, words = (Signal("timing", "raw", f) for f in ("eventcodes", "sequenceValues"))
-    (batch,) = run.batches([codes, words], BatchLimits())
-    assert not batch.columns[codes].mask.any()
-    assert np.flatnonzero(batch.columns[words].mask).tolist() == [188]
-    (fault,) = run.faults
-    assert "timing.raw.eventcodes" in fault.where
-
-
-def test_names_of_pvs(tmp_path: Path) -> None:
-    info = w.Block(
-        9,
-        "epicsinfo",
-        "epicsinfo",
-        "epicsinfo",
-        (1, 0, 0),
-        {"keys": (w.CHARSTR, 1), "temperature": (w.CHARSTR, 1)},
-    )
-    told = w.shapes_data(info, {"keys": "epicsname", "temperature": "XPP:TEMP:01"})
-    path = w.write_stream(tmp_path, [w.configure([info, samples.EPICS], parts=[told])])
-    fields = one_run(FilesSource.from_files([path])).info.detectors["epics"].fields
-    assert fields["raw", "temperature"].long_name == "XPP:TEMP:01"
-    assert fields["raw", "shutter"].long_name == ""
-
-
-def test_configuration(tmp_path: Path) -> None:
-    """Configure, changed by BeginStep before the first event; one value per segment."""
-    fields: dict[str, tuple[str | int, int]] = {
-        "user.gain:Gain": (w.ENUMVAL, 0),
-        "LOW:Gain": (w.ENUMDICT, 0),
-        "delay": ("u4", 0),
-    }
-    config = [
-        w.Block(20 + s, "jf", "jungfrau", "config", (0, 2, 0), fields, s) for s in (0, 1)
-    ]
-    update = w.Block(30, "jf", "jungfrau", "config", (0, 2, 0), {"delay": ("u4", 0)}, 1)
-    raw = [
-        w.Block(10 + s, "jf", "jungfrau", "raw", (0, 2, 0), {"count": ("u4", 0)}, s)
-        for s in (0, 1)
-    ]
-    told = [
-        w.shapes_data(b, {"user.gain:Gain": 5 + s, "LOW:Gain": 5, "delay": s})
-        for s, b in enumerate(config)
-    ]
-    step = w.shapes_data(update, {"delay": 77})
-    later = w.shapes_data(update, {"delay": 99})
-    count = [w.shapes_data(b, {"count": 1}) for b in raw]
-    data = [
-        w.configure([*config, update, *raw], parts=told),
-        w.dgram(5, w.BEGIN_STEP, [step]),
-        w.dgram(10, w.L1_ACCEPT, count),
-        w.dgram(11, w.BEGIN_STEP, [later]),
-    ]
-    run = one_run(FilesSource.from_files([w.write_stream(tmp_path, data)]))
-    detector = run.info.detectors["jf"]
-    assert detector.config == {
-        ("config", "user.gain"): (5, 6),
-        ("config", "delay"): (0, 77),
-    }
-    assert {algorithm for algorithm, _ in detector.fields} == {"raw"}
-
-
-@needs_data
-def test_real_jungfrau(tmp_path: Path) -> None:
-    run = one_run(FilesSource.from_files([DATA / "test_jungfrau05M_calib.xtc2"]))
-    assert (run.info.exp, run.info.number) == ("mfx101332224", 7)
-    raw = Signal("jungfrau", "raw", "raw")
-    (batch,) = run.batches([raw], BatchLimits())
-    assert batch.steps.tolist() == [1, 1]
-    frames = batch.columns[raw].values
-    assert isinstance(frames, Frames)
-    assert frames.shape == (1, 512, 1024)
-    assert frames.dtype == np.uint16
-    assert not frames[0].flags.owndata
-    assert run.info.detectors["jungfrau"].config["config", "user.gainMode"] is not None
 
 
 def test_asked_for_wrongly(tmp_path: Path) -> None:

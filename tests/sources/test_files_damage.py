@@ -14,6 +14,7 @@ from smalldata_stream.errors import CorruptData, RunNotFound, SourceError
 from smalldata_stream.protocols import Run
 from smalldata_stream.sources.files import FilesSource
 from tests.sources.oracle import read
+from tests.sources.runs import one_run
 from tests.xtc2 import samples
 from tests.xtc2 import writer as w
 
@@ -51,11 +52,6 @@ def other_stream(folder: Path, stream: int = 1) -> Path:
 def start(index: int, data: list[bytes] | None = None) -> int:
     """Offset of datagram ``index``."""
     return sum(len(one) for one in (data or datagrams())[:index])
-
-
-def one_run(source: FilesSource) -> Run:
-    (run,) = source.runs()
-    return run
 
 
 def columns(run: Run) -> dict[Signal, list[Any]]:

@@ -24,14 +24,11 @@ from tests.sources.oracle import (
     same_bits,
 )
 from tests.sources.psana_runs import needs_psana
+from tests.sources.runs import all_signals
 from tests.xtc2 import samples
 
 pytestmark = needs_psana
 LIMITS = BatchLimits(events=7)
-
-
-def all_signals(run: Run) -> list[Signal]:
-    return [signal for each in run.info.detectors.values() for signal in each.signals()]
 
 
 def described(run: Run) -> dict[str, DetectorInfo]:

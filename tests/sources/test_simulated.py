@@ -149,7 +149,7 @@ def test_a_test_can_bring_its_own_detector() -> None:
 def test_batches_come_once() -> None:
     (run,) = SimulatedSource().runs()
     run.batches([ENERGY], BatchLimits())
-    with pytest.raises(RuntimeError, match="once"):
+    with pytest.raises(SourceError, match="once"):
         run.batches([ENERGY], BatchLimits())
 
 

@@ -31,7 +31,7 @@ def test_what_is_no_json(service: Service) -> None:
         get_json(service.url, 5)
 
 
-@pytest.mark.parametrize("slow", [0.05, 10.0])
+@pytest.mark.parametrize("slow", [0.25, 30.0])
 def test_slow_answers_end_in_time(service: Service, slow: float) -> None:
     service.answer = lambda path: (200, b"[" + b" " * 100 + b"]")
     service.slow = slow
@@ -39,7 +39,7 @@ def test_slow_answers_end_in_time(service: Service, slow: float) -> None:
     with pytest.raises(WebError, match=r"no answer within 0\.3 s") as error:
         get_json(service.url, 0.3)
     assert not error.value.answered
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20  # the whole answer would take more
 
 
 def test_nobody_there(nobody: str) -> None:

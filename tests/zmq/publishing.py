@@ -10,7 +10,7 @@ import numpy as np
 
 from smalldata_stream.message import Message
 
-SOON = 10.0
+SOON = 60.0
 """Seconds after which something that must happen counts as not happening."""
 
 EVENT = (1_140_000_000 << 32) + 123_456_789
