@@ -30,8 +30,10 @@ class PlainProgress:
             return
         self._last = now
         rate = read / (now - self._started)
-        togo = f" of {total:,}, {(total - read) / rate:.0f} s to go" if total else ""
-        print(f"{read:,} events{togo} ({rate:,.0f}/s)", file=sys.stderr, flush=True)
+        of = f" of {total:,}" if total else ""
+        to_go = f", {(total - read) / rate:.0f} s to go" if total and read else ""
+        line = f"{read:,} events{of}{to_go} ({rate:,.0f}/s)"
+        print(line, file=sys.stderr, flush=True)
 
 
 class BarProgress(PlainProgress):

@@ -22,6 +22,8 @@ from smalldata_stream.simulate.xtc2_writer import Names, Service, Stream
 from smalldata_stream.sources.files import FilesSource
 from tests.processes import PATIENCE
 from tests.sources.oracle import rows_of
+from tests.sources.psana_runs import CAM as CAM
+from tests.sources.psana_runs import COUNT as COUNT
 
 
 def _no_server() -> bool:
@@ -43,13 +45,6 @@ def new_tag() -> str:
     return f"sdst{os.getpid()}x{next(_numbers)}"
 
 
-CAM = Names(
-    detector="cam",
-    type="opal",
-    algorithm="raw",
-    version=(2, 0, 0),
-    fields={"image": ("u2", 2), "count": ("u4", 0)},
-)
 OTHER = Names(
     detector="other",
     type="generic_container",
@@ -64,7 +59,6 @@ RUNINFO = Names(
     version=(0, 0, 1),
     fields={"expt": ("text", 1), "runnum": ("u4", 0)},
 )
-COUNT = Signal("cam", "raw", "count")
 IMAGE = Signal("cam", "raw", "image")
 VALUE = Signal("other", "xtc1dump", "value")
 FIRST = 1000
