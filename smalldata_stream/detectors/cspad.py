@@ -43,5 +43,6 @@ CSPAD = Family(
         5: Old(common_mode=CommonMode(method="unbonded")),
         55: Old(common_mode=CommonMode(method="unbonded", most_adu=5000.0)),
     },
+    refused={10: "is a mixture of 1 and 5; write 1 ('zero_peak') or 5 ('unbonded')"},
 )
 """A bank is an ASIC."""

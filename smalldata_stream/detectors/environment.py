@@ -23,6 +23,9 @@ WORDS = ("temp", "hum", "curr", "volt", "vin", "therm", "env")
 class Environment(OneDetector):
     """Temperatures and the like of a detector, to ``/<detector>_env/<field>``.
 
+    Only what the DAQ writes with the frames, as it does for an epix10ka. A jungfrau and an
+    epix100 send none; their temperatures are EPICS variables: `Epics`.
+
     Parameters
     ----------
     fields

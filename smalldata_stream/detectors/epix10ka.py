@@ -139,6 +139,11 @@ _NUMBERS = {
     30: Old(kind="gain"),
 }
 
+_GHOST = (
+    "subtracts what the event before has left, and here an event is calibrated by itself; "
+    "write {} and correct saved pixels afterwards (docs/calibration.md, Ghosts)"
+)
+
 EPIX10KA = Family(
     modes=(7,),
     bits=GainBits(data=0x3FFF, gain=0x4000),
@@ -148,6 +153,7 @@ EPIX10KA = Family(
     bank=(176, 48),
     asic=(176, 192),
     old=_NUMBERS,
+    refused={180: _GHOST.format(80), 181: _GHOST.format(81)},
 )
 """A bank is 176 rows of 48 columns; the common mode is that of high and medium gain."""
 

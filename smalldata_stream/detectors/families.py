@@ -84,7 +84,10 @@ def as_far_as_possible(detector_type: str, constants: Constants | None) -> Kind:
 
 def of_old_number(detector_type: str, number: int) -> Old:
     """What a number of smalldata_tools means for this type."""
-    numbers = FAMILIES.get(detector_type, CAMERA).old
+    family = FAMILIES.get(detector_type, CAMERA)
+    numbers = family.old
+    if number in family.refused:
+        raise ValueError(f"common_mode={number} {family.refused[number]}")
     if number not in numbers:
         words = "a word such as common_mode='rows'"
         known = ", ".join(map(str, sorted(numbers)))

@@ -87,6 +87,8 @@ class Family:
         where the data are not arranged as the pixels are.
     old
         The numbers that smalldata_tools has for its common modes.
+    refused
+        Those of them that are not there, and what to write instead.
     """
 
     modes: tuple[int, ...] = ()
@@ -102,6 +104,7 @@ class Family:
         Callable[[tuple[int, ...]], tuple[tuple[int, ...], Callable[[Array], Array]]] | None
     ) = None
     old: Mapping[int, Old] = field(default_factory=lambda: CAMERA_NUMBERS)
+    refused: Mapping[int, str] = field(default_factory=dict)
 
     def bank_of(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """(rows, columns) of a bank in frames of ``shape``; ValueError if it cannot be."""

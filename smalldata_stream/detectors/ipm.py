@@ -40,7 +40,8 @@ class Ipm(OneDetector):
     Where the data have the four channels or voltages alone, they are computed:
     channel = ``scale`` (volts - ``base``), sum of the channels, x = ``x_scale`` (c1 - c3) /
     (c1 + c3), y = ``y_scale`` (c0 - c2) / (c0 + c2). Without light there is no position: a
-    gap.
+    gap. Which diode is where is a convention; where the beamline has another, the signs and
+    axes differ from what its DAQ would have computed.
 
     Parameters
     ----------

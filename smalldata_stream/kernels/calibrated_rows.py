@@ -33,7 +33,7 @@ def rows_in_one_pass(
     most: float,
     least: int,
 ) -> None:
-    """`subtract_switching`, `rows` and `scale_switching`: the same bits, in half the time.
+    """`subtract_switching`, `rows` and `scale_switching`: the same bits, in one pass.
 
     Sixteen rows at a time, which stay in the first cache; pixels that have switched their
     gain, as long as they are few, are put right one by one.
