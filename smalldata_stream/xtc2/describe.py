@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -24,6 +25,13 @@ TOLD_BY_EVENTS: Mapping[str, str] = {"usdusb": "_name"}
 """Fields by type of detector that are of its configuration, though each event has them.
 
 They are taken from the first event, so that they are known before it is reduced.
+"""
+
+
+VARYING = re.compile(r"hsd\.chan\d\d")
+"""Type and field of what varies in length, though many events may have the same.
+
+Events without peaks, of which a run may begin with thousands, are all of one length.
 """
 
 
@@ -77,12 +85,14 @@ class _Seen:
     field: Field
     shapes: list[tuple[int, ...]]
     enum: Mapping[int, str] | None = None
+    varies: bool = False
     alias: str = ""
 
     @property
     def variable(self) -> bool:
         text = self.field.type == FieldType.CHARSTR
-        return not text and self.field.rank == 1 and len(self.shapes) > 1
+        several = self.varies or len(self.shapes) > 1
+        return not text and self.field.rank == 1 and several
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -190,7 +200,8 @@ def _seen(names: Names, sample: Sample) -> Iterator[tuple[str, _Seen]]:
             continue
         enum = one.name.rpartition(ENUM_SEPARATOR)[2]
         words = sample.enums.get(enum) if one.type == FieldType.ENUMVAL else None
-        yield one.plain, _Seen(one, sample.shapes.get(one.name, []), words)
+        varies = VARYING.fullmatch(f"{names.type}.{one.plain}") is not None
+        yield one.plain, _Seen(one, sample.shapes.get(one.name, []), words, varies)
 
 
 def _recipes(algorithm: _Algorithm) -> Iterator[tuple[str, Recipe]]:

@@ -233,6 +233,14 @@ def test_words_beside_numpy(directory: Path) -> None:
         np.testing.assert_array_equal(histogram, want)
 
 
+def test_one_event_is_enough_to_know_that_lengths_vary(tmp_path: Path) -> None:
+    """Live, a run is described by its first event; those after it have other lengths."""
+    simulate(tmp_path, Simulation(events=1, steps=1, detectors=("timing", "hsd")))
+    (run,) = FilesSource.from_run("xpptut26", 1, tmp_path).runs()
+    fields = run.info.detectors["hsd"].fields
+    assert all(fields["raw", f"chan00_{k}"].variable for k in range(2))
+
+
 @needs_psana
 def test_as_psana_unpacks_it(directory: Path, tmp_path: Path) -> None:
     """Waveforms, peaks and baselines, bit for bit."""
