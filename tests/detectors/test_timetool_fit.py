@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import pytest
 
 from smalldata_stream.batch import Array
 from smalldata_stream.detectors.timetool_raw import TimeToolRaw
-from smalldata_stream.testing.detectors import Data, run_of
+from smalldata_stream.graph import build
+from smalldata_stream.testing.detectors import Data, batch_of, run_of, void
 
 EDGES = np.array([70.0, 95.5, 130.25])
 WIDTH = 200
@@ -33,24 +33,27 @@ def spectrum(n: int) -> Array:
     return heights
 
 
-def fitted(
-    kind: TimeToolRaw, fields: Mapping[tuple[str, str], Sequence[Any]], *inputs: Array
-) -> Any:
-    run = run_of({"cam": Data(type="opal", fields=fields, frame=("image",))})
-    (part,) = (part for part in kind.read(run).parts if "pos" in part.outputs)
-    assert part.compute is not None
-    return part.compute(*inputs)
+def fitted(kind: TimeToolRaw, **fields: Array) -> dict[str, Any]:
+    """What a graph of it finds in the fields of one detector."""
+    given = {("raw", name): list(values) for name, values in fields.items()}
+    data = {"cam": Data(type="opal", fields=given, frame=("image",))}
+    g = build(lambda g, _: void(g.add(kind)), run_of(data))
+    batch = batch_of(data)
+    g.plan.push(batch)
+    assert not g.plan.failures
+    paths = [path for path in g.plan.outputs() if path.startswith("ttRaw/")]
+    return {path.partition("/")[2]: batch.record[path] for path in paths}
 
 
 def test_the_reference_of_the_daq_is_that_of_the_same_event() -> None:
     light = spectrum(3)
     signal = light * step(EDGES)
-    fields = {("ttproj", "proj_sig"): list(signal), ("ttproj", "proj_ref"): list(light)}
-    found = fitted(TimeToolRaw("cam"), fields, signal, light)
+    found = fitted(TimeToolRaw("cam"), proj_sig=signal, proj_ref=light)
     np.testing.assert_allclose(found["pos"].values, EDGES, atol=0.05)
-    assert found["fitted"].all()
+    assert np.asarray(found["fitted"].values).all()
+    np.testing.assert_array_equal(found["tt_reference"].values, light)
     # Of another event it is not: the fit then sees the other event's slope, too.
-    other = fitted(TimeToolRaw("cam"), fields, signal, light[::-1].copy())
+    other = fitted(TimeToolRaw("cam"), proj_sig=signal, proj_ref=light[::-1])
     assert np.abs(other["amp"].values - found["amp"].values)[0] > 0.01
 
 
@@ -66,7 +69,7 @@ def test_positions_are_counted_from_the_first_column_of_the_camera(columns: Any)
         polynomial_ps=(1.0, -0.5, 2.0),
         reference=(light + background)[cut],
     )  # fmt: skip
-    found = fitted(kind, {("raw", "image"): list(images)}, images)
+    found = fitted(kind, image=images)
     np.testing.assert_allclose(found["pos"].values, EDGES, atol=0.05)
     np.testing.assert_allclose(
         found["pos_ps"].values, 1 - 0.5 * EDGES + 2 * EDGES**2, rtol=2e-3
@@ -79,24 +82,22 @@ def test_small_edges_dark_references_and_lost_traces_are_gaps() -> None:
     signal = np.stack(
         [*step(EDGES[:2], 0.4), *step(EDGES[:1], 0.1), np.full(WIDTH, np.nan)]
     )
-    fields = {("ttproj", "proj_sig"): list(signal)}
     bright, dark = np.ones(WIDTH), np.zeros(WIDTH)
     kind = TimeToolRaw("cam", reference=bright, min_amplitude=0.2)
-    found = fitted(kind, fields, signal)
-    assert found["fitted"].tolist() == [True, True, False, False]
+    found = fitted(kind, proj_sig=signal)
+    assert found["fitted"].values.tolist() == [True, True, False, False]
     for field in ("pos", "amp", "fwhm"):
         assert found[field].mask.tolist() == [True, True, False, False]
-    nothing = fitted(TimeToolRaw("cam", reference=dark), fields, signal)
-    assert not nothing["fitted"].any()
+    nothing = fitted(TimeToolRaw("cam", reference=dark), proj_sig=signal)
+    assert not np.asarray(nothing["fitted"].values).any()
 
 
 def test_a_filter_of_ones_own() -> None:
     """A filter twice as high makes the amplitude so, and leaves the place."""
     signal = step(EDGES)
-    fields = {("ttproj", "proj_sig"): list(signal)}
     weights = np.repeat([1.0, -1.0], 15) / 15
     one, two = (
-        fitted(TimeToolRaw("cam", reference=np.ones(WIDTH), weights=w), fields, signal)
+        fitted(TimeToolRaw("cam", reference=np.ones(WIDTH), weights=w), proj_sig=signal)
         for w in (weights, 2 * weights)
     )
     np.testing.assert_allclose(two["amp"].values, 2 * one["amp"].values, rtol=1e-12)

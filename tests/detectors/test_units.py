@@ -103,6 +103,23 @@ CASES: Sequence[tuple[DefaultDetector, Mapping[str, Data], str]] = [
         "integral_0 - i4 | base_0 ADU u2 | raw_0 ADU u2 | itrigCount - u2",
     ),
     (
+        # All traces together where they are; each by itself is not written then.
+        Wave8("fim0", raw=True),
+        data("fim0", raw_all=np.zeros((8, 3), "u2"), raw_0=np.zeros(3, "u2"),
+             integral_all=np.zeros(8, "i8"), base_all=np.zeros(8, "i8"), _hidden=I4),
+        "raw_all ADU u2 | integral_all - i8 | base_all ADU i8",
+    ),
+    (
+        Wave8("fim0"),
+        data("fim0", raw_all=np.zeros((8, 3), "u2"), raw_0=np.zeros(3, "u2"), base_1=U2),
+        "base_1 ADU u2",
+    ),
+    (
+        Wave8("w8", raw=True),
+        data("w8", "xtc1dump", ch00=np.zeros(3, "u2"), ch01=np.zeros(3, "u2")),
+        "ch00 ADU u2 | ch01 ADU u2",
+    ),
+    (
         Acromag("ai", unit={1: "uW"}),
         data("ai", channelVoltages=np.zeros(2, "f4")),
         "ch00 V f8 | ch01 uW f8",
@@ -212,6 +229,8 @@ def test_which_fields_are_of_the_environment() -> None:
     asked = Environment("epix", fields=("gain", "dew_point")).read(run_of(camera))
     assert [name for part in asked.parts for name in part.outputs] == ["gain"]
     assert asked.lacking == ("dew_point",)
+    assert Environment("epix").group == "epix_env"
+    assert Environment("epix", name="mine").group == "mine"
     with pytest.raises(NotInRun, match="no field of its environment"):
         Environment("epix").read(run_of(data("epix", frame=F4)))
 

@@ -104,6 +104,17 @@ def test_photons_that_are_not_bunched() -> None:
     totals = state.value()
     assert totals["contrast_beta"].value.tolist() == [0]
     assert totals["contrast_kbar"].value.tolist() == [0.5]
+    # Of the likelihood, known for beta >= 0 alone, 0 is no peak: there is no error.
+    counts = np.array([alternating.size, alternating.size]) / 2
+
+    def loss(b: float) -> float:
+        k = np.arange(2)
+        if b == 0:
+            return -float(counts @ stats.poisson.logpmf(k, 0.5))
+        return -float(counts @ stats.nbinom.logpmf(k, 1 / b, 1 / (1 + 0.5 * b)))
+
+    assert loss(4e-3) - 2 * loss(2e-3) + loss(0) < 0
+    assert np.isnan(totals["contrast_error"].value[0])
 
 
 def test_without_photons_without_events_and_without_good_pixels() -> None:

@@ -84,6 +84,31 @@ def test_positions_between_pixels_go_to_the_nearest() -> None:
         outside.compute(*ragged)
 
 
+@pytest.mark.parametrize(
+    ("row", "col", "tile"),
+    [
+        (-0.6, 0, 0),
+        (1.5, 0, 0),
+        (0, -0.6, 0),
+        (0, 2.5, 0),
+        (0, 0, 2),
+        (0, 0, -1),
+        (np.nan, 0, 0),
+    ],
+)
+def test_a_position_outside_on_any_axis_is_an_error(
+    row: float, col: float, tile: float
+) -> None:
+    spec = Spec(dtype=np.dtype(float), kind="ragged")
+    made = Unsparsify(shape=(2, 2, 3), area=True).prepare(*[spec] * 4)
+    lists = [Ragged.of([np.array([x, 1.0])]) for x in (5.0, row, col, tile)]
+    with pytest.raises(ValueError, match="1 pixels of an event lie outside"):
+        made.compute(*lists)
+    inside = [Ragged.of([np.array([x])]) for x in (5.0, 1.4, 2.4, 1.0)]
+    area = np.asarray(made.compute(*inside)["area"])
+    assert np.argwhere(area).tolist() == [[0, 1, 1, 2]]
+
+
 def test_in_a_graph_behind_sparsify_and_behind_droplets() -> None:
     def graph(g: Graph, run: RunInfo) -> None:
         cam = g.detector("cam", calibration="raw")
