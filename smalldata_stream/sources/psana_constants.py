@@ -43,6 +43,7 @@ def psana_constants(
     names = {info.name: f"{info.type}_{info.serial}" for info in detectors}
     place = f"psana's cache {cache}" if cache else "psana's database"
     asked = f"{place}, asked for {', '.join(sorted(names))} of {exp} run {run}"
+    instead = "" if cache else "; --constants FILE takes them from a file"
     with PsanaProcess() as process:
         process.tell(
             ConstantsJob(
@@ -55,11 +56,12 @@ def psana_constants(
         try:
             answer = process.hear(seconds)
         except TimeoutError:
-            raise ConstantsError(f"{asked}: no answer in {seconds:g} s") from None
+            raise ConstantsError(f"{asked}: no answer in {seconds:g} s{instead}") from None
         except PsanaError as death:
             raise ConstantsError(f"{asked}: {death}") from death
     if isinstance(answer, Failed):
-        raise ConstantsError(f"{asked}: {shorten(answer.what, LONGEST_REASON)}")
+        what = shorten(answer.what, LONGEST_REASON)
+        raise ConstantsError(f"{asked}: {what}{instead}")
     assert isinstance(answer, ConstantsFound)
     return {
         name: _constants(name, found) for name, found in answer.constants.items() if found

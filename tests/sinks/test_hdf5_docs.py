@@ -27,7 +27,7 @@ OUTPUTS = {
 def make(path: Path) -> Hdf5Sink:
     sink = Hdf5Sink(path)
     total = {"Sums/jungfrau_calib": Spec(dtype=np.dtype("f8"), shape=(1, 2))}
-    config = {"jungfrau": {"ROI_0_bounds": ((0, 1), (10, 60))}}
+    config = {"jungfrau": {"ROI_0__ROI_0_bound": ((0, 1), (10, 60))}}
     run = RunInfo(exp="xpptut15", number=14, detectors={})
     sink.begin(Declaration(run=run, outputs=OUTPUTS, totals=total, config=config))
     return sink
