@@ -14,7 +14,7 @@ from smalldata_stream.cli.numbers import above_zero, at_least_one
 from smalldata_stream.cli.progress import progress
 from smalldata_stream.cli.run import tell
 from smalldata_stream.cli.tables import outputs_table
-from smalldata_stream.errors import OutputError
+from smalldata_stream.errors import OutputError, SmalldataError
 from smalldata_stream.loading import load_graph
 from smalldata_stream.modes.batch import Options, reduce_run
 from smalldata_stream.modes.calibration import find_constants
@@ -23,7 +23,7 @@ from smalldata_stream.modes.report import report_of
 from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.sources.files import FilesSource
 
-EVENTS, STEPS = 360, 12
+EVENTS, STEPS, LEAST_EVENTS = 360, 12, 10
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +64,10 @@ def run(options: argparse.Namespace) -> int:
         raise OutputError(
             f"the demo draws pictures, and {' and '.join(missing)} is not installed; "
             "install smalldata_stream with its extras demo and plots"
+        )
+    if options.events < LEAST_EVENTS:
+        raise SmalldataError(
+            f"the demo needs {LEAST_EVENTS} events or more: only then is every detector there"
         )
     directory: Path = options.directory
     simulation = Simulation(events=options.events, steps=min(STEPS, options.events))

@@ -24,7 +24,7 @@ from smalldata_stream.modes.agreed import agreed
 from smalldata_stream.modes.batch import MAX_FAILURES, Options
 from smalldata_stream.modes.blocks import Outcome, reduce_blocks
 from smalldata_stream.modes.calibration import find_constants
-from smalldata_stream.modes.folder import Output, WholeAlreadyError
+from smalldata_stream.modes.folder import Output, WholeAlreadyError, folder_of
 from smalldata_stream.modes.job_page import JobPage
 from smalldata_stream.modes.ranks import Ranks
 from smalldata_stream.modes.ranks import ranks as find_ranks
@@ -157,6 +157,10 @@ def reduce_one(
         except WholeAlreadyError as whole:
             print(whole)
             return 0
+        except KeyboardInterrupt:
+            if ranks.first and folder_of(output.path).exists():
+                print("\nthe same command with --resume goes on from here", file=sys.stderr)
+            raise
         if outcome is not None:
             page.last(outcome.report.ledger.read, tasks())
     faults = 0

@@ -128,6 +128,7 @@ def test_simulate_writes_a_run(tmp_path: Path) -> None:
         (("run", "tutorial"), "say which run"),
         (("run", "tutorial", "--exp", "x", "--run", 1, "--dir", "nowhere"), "nowhere"),
         (("describe", "--files", "none.xtc2"), "none.xtc2"),
+        (("demo", "here", "--events", 9), "the demo needs 10 events or more"),
         (("simulate", ".", "--detectors", "jungfrua"), "did you mean 'jungfrau'"),
         (("simulate", ".", "--events", 0), "events"),
         (("simulate", ".", "--exp", "a/b"), "exp='a/b': write letters and digits"),
@@ -336,6 +337,7 @@ def test_ctrl_c_ends_quietly_and_leaves_no_output(
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Traceback" not in err
+    assert "with --resume goes on from here\ninterrupted\n" in err
     assert not (tmp_path / "xpptut26_Run0001.h5").exists()
 
 

@@ -131,7 +131,10 @@ def test_a_detector_it_does_not_know(database: type[Database]) -> None:
 
 def test_a_database_that_is_broken(database: type[Database]) -> None:
     database.broken = True
-    with pytest.raises(ConstantsError, match="asked for big of xpptest run 7: .*; --constants FILE takes them"):
+    with pytest.raises(
+        ConstantsError,
+        match="asked for big of xpptest run 7: .*; --constants FILE takes them",
+    ):
         psana_constants("xpptest", 7, [JUNGFRAU])
 
 
