@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.events < LEAST_EVENTS:
         raise SmalldataError(
-            f"the demo needs {LEAST_EVENTS} events or more: only then is every detector there"
+            f"the demo needs {LEAST_EVENTS} events or more, so that every detector is there"
         )
     directory: Path = options.directory
     simulation = Simulation(events=options.events, steps=min(STEPS, options.events))

@@ -133,7 +133,7 @@ def test_a_database_that_is_broken(database: type[Database]) -> None:
     database.broken = True
     with pytest.raises(
         ConstantsError,
-        match="asked for big of xpptest run 7: .*; --constants FILE takes them",
+        match=r"asked for big of xpptest run 7: .*; --constants FILE takes them",
     ):
         psana_constants("xpptest", 7, [JUNGFRAU])
 
