@@ -25,6 +25,8 @@ def crystfel_positions(path: Path | str, shape: tuple[int, ...]) -> Positions:
         If cfelpyutils is not installed, cannot read the file, or the file is of another
         detector.
     """
+    if not Path(path).is_file():
+        raise ConstantsError(f"{path}: no such file")
     try:
         with warnings.catch_warnings():  # of its own old-fashioned type annotations
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -34,8 +36,6 @@ def crystfel_positions(path: Path | str, shape: tuple[int, ...]) -> Positions:
             f"{path}: reading a CrystFEL geometry needs cfelpyutils; install "
             "smalldata_stream[crystfel]"
         ) from None
-    if not Path(path).is_file():
-        raise ConstantsError(f"{path}: no such file")
     try:
         detector = load_crystfel_geometry(str(path)).detector
         maps = compute_pix_maps(detector)

@@ -95,6 +95,7 @@ def test_fetch_from_psanas_cache_with_positions(
 
 
 def test_a_crystfel_geometry(tmp_path: Path, run: tuple[Path, list[str]]) -> None:
+    pytest.importorskip("cfelpyutils", reason="cfelpyutils has no wheel for this Python")
     geometry = tmp_path / "one.geom"
     geometry.write_text(
         "clen = 0.1\nres = 13333.333\nphoton_energy = 9500\nadu_per_photon = 1\n"

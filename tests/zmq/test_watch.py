@@ -47,6 +47,14 @@ def test_topics_and_newest_values(
     assert "gmd" in chosen
 
 
+def rate_of(text: str, topic: str) -> float:
+    lines = text.splitlines()
+    (header,) = (line for line in lines if line.startswith("topic"))
+    (row,) = (line for line in lines if line.startswith(topic))
+    column = slice(header.index("per s"), header.index("age/s"))
+    return float(row[column].strip() or 0.0)  # the first page has no rate yet
+
+
 def test_rates_come_from_what_is_offered_read_or_not(publisher: ZmqPublisher) -> None:
     stop = threading.Event()
 
@@ -59,12 +67,12 @@ def test_rates_come_from_what_is_offered_read_or_not(publisher: ZmqPublisher) ->
         thread.start()
         try:
             tables = watch.watch(client, ["gmd"], interval=0.7, timeout=10)
-            texts = [next(tables) for _ in range(4)]
+            rates = (rate_of(text, "gmd") for text in tables)
+            rate = next(rate for rate in rates if rate)
         finally:
             stop.set()
             thread.join()
-    (row,) = (line.split() for line in texts[-1].splitlines() if line.startswith("gmd"))
-    assert 0 < float(row[1]) < 55  # 50 per second, fewer on a busy machine
+    assert rate < 55  # 50 per second, fewer on a busy machine
 
 
 def test_silence_is_an_error_in_one_line() -> None:
