@@ -45,7 +45,7 @@ def post_run(report: Report, environment: Mapping[str, str] = os.environ) -> Non
             PATIENCE_SECONDS,
             login=_login(environment),
         )
-    except (WebError, OSError) as error:
+    except (WebError, OSError, UnicodeDecodeError) as error:
         log.warning("run table: %s", error)
 
 

@@ -126,13 +126,18 @@ def test_the_run_table_gets_the_run(service: Service, tmp_path: Path) -> None:
 
 
 def test_a_run_table_that_fails_is_a_warning(
-    nobody: str, caplog: pytest.LogCaptureFixture
+    nobody: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     post_run(report(), {URL: nobody})
     assert "run table: " in caplog.text
     caplog.clear()
     post_run(report(), {URL: nobody, USER: "x", PASSWORD_FILE: "/nowhere"})
     assert "/nowhere" in caplog.text
+    caplog.clear()
+    no_text = tmp_path / "password"
+    no_text.write_bytes(b"\xff")
+    post_run(report(), {URL: nobody, USER: "x", PASSWORD_FILE: str(no_text)})
+    assert "run table: " in caplog.text
     post_run(report(), {})
 
 
