@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from smalldata_stream.batch import STRING
 from smalldata_stream.detectors.acromag import Acromag
 from smalldata_stream.detectors.bmmon import Bmmon
 from smalldata_stream.detectors.damage import Damage
@@ -16,6 +17,7 @@ from smalldata_stream.detectors.ebeam import Ebeam
 from smalldata_stream.detectors.encoder import Encoder
 from smalldata_stream.detectors.environment import Environment
 from smalldata_stream.detectors.feespec import FeeSpec
+from smalldata_stream.detectors.fields import spec_of
 from smalldata_stream.detectors.gas_detector import GasDetector
 from smalldata_stream.detectors.gmd import Gmd
 from smalldata_stream.detectors.ipm import Ipm
@@ -30,6 +32,7 @@ from smalldata_stream.detectors.usdusb import Usdusb
 from smalldata_stream.detectors.wave8 import Wave8
 from smalldata_stream.detectors.xgmd import Xgmd
 from smalldata_stream.detectors.xtcav import Xtcav
+from smalldata_stream.run import FieldInfo
 from smalldata_stream.testing.detectors import Data, run_of
 
 F8, F4, U2, I4 = 1.0, np.float32(1), np.uint16(1), np.int32(1)
@@ -251,3 +254,20 @@ def test_the_names_of_channels_by_number_or_in_order() -> None:
     for names in (["a", "b"], {0: "a", 1: "b"}):
         (part,) = Acromag("ai", names=names).read(run_of(volts)).parts
         assert list(part.outputs) == ["a", "b", "ch02"]
+
+
+def test_an_xtcav_without_a_profile_is_said() -> None:
+    images = data("xtcav", time_0=np.zeros(3), image=np.zeros((2, 2)))
+    with pytest.raises(NotInRun, match="has images and no power profile"):
+        Xtcav().read(run_of(images))
+
+
+def test_shapes_that_are_not_known_before_the_first_event() -> None:
+    def shape(**given: Any) -> tuple[int, ...] | None:
+        return spec_of(FieldInfo(**{"dtype": np.dtype("f8"), "shape": None, **given})).shape
+
+    assert shape(rank=0) == ()
+    assert shape(rank=1) is None
+    assert shape(rank=1, dtype=np.dtype(STRING)) == ()
+    assert shape(rank=1, variable=True) == ()
+    assert shape(rank=2, shape=(2, 3)) == (2, 3)
