@@ -10,7 +10,7 @@ from smalldata_stream.sources.psana_messages import Failed, GeometryFound, Geome
 from smalldata_stream.sources.psana_process import PsanaProcess
 
 
-def psana_positions(text: str, what: str, *, seconds: float = 60.0) -> Positions:
+def psana_positions(text: str, what: str, *, seconds: float = 180.0) -> Positions:
     """The positions of the pixels of all segments that a geometry text of psana describes.
 
     ``what`` names the detector or the file in errors. The positions are those of
@@ -41,7 +41,7 @@ STANDARD = {
 
 
 def standard_positions(
-    detector_type: str, segments: int, *, seconds: float = 60.0
+    detector_type: str, segments: int, *, seconds: float = 180.0
 ) -> tuple[str, Positions] | None:
     """psana's standard geometry for a type of detector, and its name; None without one."""
     name = STANDARD.get((detector_type, segments))
