@@ -37,6 +37,7 @@ LARGE = (4096, 4096)
 EDGES = np.linspace(0, 200, 257)
 LAGS = (50, 50)
 CURVE = (2e-5, -0.02, 20.0)
+"""Of a frame of 1024 columns; see `curve`."""
 
 
 def milliseconds(work: Callable[[Frames], Any], frames: Frames, rounds: int) -> float:
@@ -87,8 +88,14 @@ def numpy_autocorrelation(shape: tuple[int, int]) -> Callable[[Array], Any]:
     return of
 
 
+def curve(columns: int) -> tuple[float, float, float]:
+    """The same curve on more, smaller pixels."""
+    n = columns / SHAPE[1]
+    return (CURVE[0] / n, CURVE[1], CURVE[2] * n)
+
+
 def numpy_curvature(frame: Array) -> Array:
-    place = np.polyval(CURVE, np.arange(frame.shape[1]))
+    place = np.polyval(curve(frame.shape[1]), np.arange(frame.shape[1]))
     shift = np.round(place - place.min()).astype(int)
     out = np.empty_like(frame)
     for c in range(frame.shape[1]):
@@ -137,11 +144,11 @@ def rows(shape: tuple[int, int], n: int) -> dict[str, tuple[Any, Any]]:
             each(sparse),
         ),
         "curvature, whole pixels": (
-            word(Curvature(coefficients=CURVE), spec),
+            word(Curvature(coefficients=curve(shape[1])), spec),
             each(numpy_curvature),
         ),
         "curvature, interpolated": (
-            word(Curvature(coefficients=CURVE, interpolate=True), spec),
+            word(Curvature(coefficients=curve(shape[1]), interpolate=True), spec),
             None,
         ),
         "rotate 20 degrees": (

@@ -11,8 +11,42 @@ from smalldata_stream.kernels.compiled import compiled
 
 Array = NDArray[Any]
 
-STRIP = 256
-"""Columns moved together: what a curved line crosses in them stays in the cache."""
+ROWS = 64
+"""Rows moved together: what a curved line crosses in them stays in the cache."""
+
+
+@compiled
+def _is_good(good: Any, r: Any, c: Any) -> Any:
+    if good is None:
+        return True
+    else:  # noqa: RET505
+        return good[r, c]
+
+
+# Unsigned indices: a signed one may be negative, and would be looked at for that.
+@compiled
+def _move(
+    frame: Array,
+    good: Any,
+    at: int,
+    first: int,
+    last: int,
+    part: NDArray[np.float64],
+    out: NDArray[np.float32],
+    r: int,
+) -> None:
+    row, to, start = np.uint64(at), np.uint64(r), np.uint64(first)
+    is_next = at + 1 < frame.shape[0]
+    next_row = row + np.uint64(1) if is_next else row
+    for k in range(last - first):
+        c = start + np.uint64(k)
+        w = part[c]
+        between = w > 0.0
+        v, u = np.float64(frame[row, c]), np.float64(frame[next_row, c])
+        x = v + w * (u - v) if between else v
+        ok = _is_good(good, row, c) & (_is_good(good, next_row, c) | (not between))
+        ok = ok & (is_next | (not between)) & (x - x == 0)
+        out[to, c] = np.float32(x) if ok else np.float32(0.0)
 
 
 @compiled
@@ -45,17 +79,16 @@ def shift_columns(
     """
     n, rows, columns = frames.shape
     for i in range(n):
-        for first in range(0, columns, STRIP):
-            last = min(first + STRIP, columns)
-            for r in range(rows):
-                for c in range(first, last):
-                    at, w = r + whole[c], part[c]
-                    v = 0.0
-                    if (at >= 0) & (at < rows - (1 if w > 0.0 else 0)):
-                        v = np.float64(frames[i, at, c])
-                        ok = good is None or good[at, c]
-                        if w > 0.0:
-                            v += w * (np.float64(frames[i, at + 1, c]) - v)
-                            ok = ok and (good is None or good[at + 1, c])
-                        v = v if ok and v - v == 0 else 0.0
-                    out[i, r, c] = v
+        for top in range(0, rows, ROWS):
+            # Neighbours that are moved by as many rows come from one row.
+            last = 0
+            while last < columns:
+                first, by = last, whole[last]
+                while last < columns and whole[last] == by:
+                    last += 1
+                for r in range(top, min(top + ROWS, rows)):
+                    at = r + by
+                    if at < 0 or at >= rows:
+                        out[i, r, first:last] = 0.0
+                    else:
+                        _move(frames[i], good, at, first, last, part, out[i], r)

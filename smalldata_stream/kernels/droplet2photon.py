@@ -78,7 +78,7 @@ def photons_of(
     out_column: NDArray[np.float32],
     out_tile: Ints,
 ) -> int:
-    """The photons of the droplets of one frame; returns how many.
+    """The photons of the droplets of a frame, or of several; returns how many.
 
     Parameters
     ----------
@@ -181,29 +181,39 @@ def photons_of(
 
 
 @compiled
+def _nearest(row: Any, column: Any, tile: Any, rows: int, columns: int) -> tuple[int, int]:
+    """Line and column of the pixel that the place of a photon is nearest to."""
+    r = min(max(int(np.floor(row + 0.5)), 0), rows - 1)
+    c = min(max(int(np.floor(column + 0.5)), 0), columns - 1)
+    return r + tile * rows, c
+
+
+@compiled
 def add_to_image(
     row: NDArray[np.float32],
     column: NDArray[np.float32],
     tile: Ints,
+    offsets: NDArray[np.int64],
     rows: int,
-    image: NDArray[np.uint16],
+    images: NDArray[np.uint16],
 ) -> None:
     """Count each photon in the pixel that its place is nearest to.
 
-    ``image`` is ``(lines, columns)``, 65535 where there are more; ``rows`` those of a tile.
+    ``images`` is ``(n, lines, columns)``, 65535 where there are more; the photons of event
+    i are those from ``offsets[i]`` to before ``offsets[i + 1]``; ``rows`` is of a tile.
 
-    >>> image = np.zeros((2, 3), np.uint16)
+    >>> images = np.zeros((1, 2, 3), np.uint16)
     >>> places = np.array([0.4, 1.2], np.float32)
-    >>> add_to_image(places, places, np.zeros(2, np.int32), 2, image)
-    >>> image.tolist()
-    [[1, 0, 0], [0, 1, 0]]
+    >>> add_to_image(places, places, np.zeros(2, np.int32), np.array([0, 2]), 2, images)
+    >>> images.tolist()
+    [[[1, 0, 0], [0, 1, 0]]]
     """
-    for i in range(row.size):
-        r = min(max(int(np.floor(row[i] + 0.5)), 0), rows - 1)
-        c = min(max(int(np.floor(column[i] + 0.5)), 0), image.shape[1] - 1)
-        r += tile[i] * rows
-        if image[r, c] < 65535:
-            image[r, c] += np.uint16(1)
+    for event in range(offsets.size - 1):
+        image = images[event]
+        for i in range(offsets[event], offsets[event + 1]):
+            r, c = _nearest(row[i], column[i], tile[i], rows, image.shape[1])
+            if image[r, c] < 65535:
+                image[r, c] += np.uint16(1)
 
 
 @compiled
@@ -211,29 +221,37 @@ def photon_numbers(
     row: NDArray[np.float32],
     column: NDArray[np.float32],
     tile: Ints,
+    offsets: NDArray[np.int64],
     rows: int,
-    good: NDArray[np.bool_],
+    regions: NDArray[np.bool_],
     image: NDArray[np.uint16],
     counts: NDArray[np.int64],
-) -> int:
-    """How many good pixels have 1, 2, 3 ... photons; returns the photons in them.
+    photons: NDArray[np.int64],
+) -> None:
+    """How many good pixels have 1, 2, 3 ... photons, and the photons in them.
 
-    ``good`` is as ``image``, which is as in `add_to_image` made of the same photons.
-    ``counts[k]`` is added to for k photons, its last for as many and more; ``counts[0]`` is
-    left alone.
+    ``regions`` is ``(regions, lines, columns)``, True = good pixel; ``image``, ``(lines,
+    columns)``, all 0, and 0 again afterwards. The rest as in `add_to_image`.
+    ``counts[event, region, k]`` is added to for k photons, its last for as many and more;
+    ``counts[..., 0]`` is left alone. ``photons`` is ``(events, regions)``, added to.
     """
-    photons = 0
-    most = counts.size - 1
-    for i in range(row.size):
-        r = min(max(int(np.floor(row[i] + 0.5)), 0), rows - 1)
-        c = min(max(int(np.floor(column[i] + 0.5)), 0), image.shape[1] - 1)
-        r += tile[i] * rows
-        if good[r, c]:
-            k = int(image[r, c])
-            photons += 1
-            # A pixel of k photons comes k times: it counts at the first, which is told by
-            # the image, taken down meanwhile.
-            if k > 0:
-                counts[min(k, most)] += 1
+    most = counts.shape[2] - 1
+    columns = image.shape[1]
+    for event in range(offsets.size - 1):
+        first, last = offsets[event], offsets[event + 1]
+        for region in range(len(regions)):
+            good = regions[region]
+            for i in range(first, last):
+                r, c = _nearest(row[i], column[i], tile[i], rows, columns)
+                if image[r, c] < 65535:
+                    image[r, c] += np.uint16(1)
+            for i in range(first, last):
+                r, c = _nearest(row[i], column[i], tile[i], rows, columns)
+                # A pixel of k photons comes k times: it counts at the first, which is
+                # told by the image, taken down meanwhile.
+                k = int(image[r, c])
                 image[r, c] = 0
-    return photons
+                if good[r, c]:
+                    photons[event, region] += 1
+                    if k > 0:
+                        counts[event, region, min(k, most)] += 1

@@ -173,11 +173,12 @@ def _list_spec(field: str, frame: Spec, n_data: int | None) -> Spec:
 
 
 class _Found(NamedTuple):
-    """The photons of one event."""
+    """The photons of some events: those of event i from ``offsets[i]`` on."""
 
     row: NDArray[np.float32]
     column: NDArray[np.float32]
     tile: NDArray[np.int32]
+    offsets: NDArray[np.int64]
 
 
 class _Splitter(NamedTuple):
@@ -189,34 +190,43 @@ class _Splitter(NamedTuple):
     regions: NDArray[np.bool_]
     of_roi: tuple[int, ...]
 
-    def photons(self, left: Array, lists: Sequence[Array]) -> _Found:
-        """The photons of one event; ``lists`` as in ``takes``, ``left`` all 0."""
-        adu, row, column, npix, tile, pixel, values = lists
-        number = np.floor(adu / self.adu_per_photon + 0.5).astype(np.int64)
-        n = int(number.sum())
-        if n > MOST_PHOTONS:
+    def photons(self, lists: Sequence[Values]) -> _Found:
+        """The photons of all events at once; ``lists`` as in ``takes``."""
+        adu, *others, pixel, values = (_ragged(one) for one in lists)
+        number = np.floor(adu.values / self.adu_per_photon + 0.5).astype(np.int64)
+        before = np.concatenate([[0], np.cumsum(number)])
+        offsets: NDArray[np.int64] = before[adu.offsets]
+        most = np.diff(offsets).max(initial=0)
+        if most > MOST_PHOTONS:
             raise ValueError(
-                f"{n} photons in one event: is adu_per_photon={self.adu_per_photon} right? "
-                "Droplets of a saturated frame can be left out with droplet_adu=(low, high)"
+                f"{most} photons in one event: is adu_per_photon={self.adu_per_photon} "
+                "right? Droplets of a saturated frame can be left out with "
+                "droplet_adu=(low, high)"
             )
+        n = int(offsets[-1])
         found = _Found(
-            np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.int32)
+            np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.int32), offsets
         )
-        room = 2 * len(pixel) + 1
-        heap = (np.empty(room), np.empty(room, np.int32))
+        # Memory that is never touched costs nothing: most of it is between the droplets.
+        left = np.zeros(math.prod(self.shape))
+        room = 2 * len(pixel.values) + 1
+        row, column, npix, tile, pixels_, adus = (
+            np.ascontiguousarray(one.values) for one in (*others, pixel, values)
+        )
         photons_of(
             number,
             row,
             column,
             npix,
             tile,
-            pixel,
-            values,
+            pixels_,
+            adus,
             self.adu_per_photon,
             self.rows,
             self.shape[1],
             left,
-            *heap,
+            np.empty(room),
+            np.empty(room, np.int32),
             found.row,
             found.column,
             found.tile,
@@ -224,70 +234,41 @@ class _Splitter(NamedTuple):
         return found
 
 
-def _events(splitter: _Splitter, values: Sequence[Values]) -> list[_Found]:
-    # Memory that is never touched costs nothing: most of it is between the droplets.
-    left = np.zeros(math.prod(splitter.shape))
-    lists = [_ragged(one) for one in values]
-    return [
-        splitter.photons(left, [np.ascontiguousarray(one[event]) for one in lists])
-        for event in range(len(lists[0]))
-    ]
-
-
 def _compute(
     splitter: _Splitter, sparse: bool, n_data: int | None, *values: Values
 ) -> Mapping[str, Values]:
-    found = _events(splitter, values)
-    n, regions = len(found), splitter.regions
-    image = np.zeros(splitter.shape, np.uint16)
+    found = splitter.photons(values)
+    n, regions = len(found.offsets) - 1, splitter.regions
     counts = np.zeros((n, len(regions), MOST + 2), np.int64)
     photons = np.zeros((n, len(regions)), np.int64)
-    for event, one in enumerate(found):
-        for k, good in enumerate(regions):
-            add_to_image(*one, splitter.rows, image)
-            photons[event, k] = photon_numbers(
-                *one, splitter.rows, good, image, counts[event, k]
-            )
-            clear(one, splitter.rows, image)
+    image = np.zeros(splitter.shape, np.uint16)
+    photon_numbers(*found, splitter.rows, regions, image, counts, photons)
     size = np.count_nonzero(regions, axis=(1, 2))
     counts[..., 0] = size - counts[..., 1:].sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         prob = counts[..., :-1] / size[:, None]
         kbar = photons / size
     results: dict[str, Values] = {
-        "nPhotons": np.array([len(one.row) for one in found], np.int64),
+        "nPhotons": np.diff(found.offsets),
         "prob": prob.reshape(n, *splitter.of_roi, MOST + 1),
         "kbar": kbar.reshape(n, *splitter.of_roi),
     }
     if sparse:
-        ones = [np.ones(len(one.row), np.uint8) for one in found]
-        lists = {
-            "sparse/tile": Ragged.of([one.tile for one in found], np.dtype(np.int32)),
-            "sparse/row": Ragged.of([one.row for one in found], np.dtype(np.float32)),
-            "sparse/col": Ragged.of([one.column for one in found], np.dtype(np.float32)),
-            "sparse/data": Ragged.of(ones, np.dtype(np.uint8)),
-        }
-        for field, one_list in lists.items():
-            results[field] = one_list if n_data is None else of_length(one_list, n_data)
+        ones = np.ones(len(found.row), np.uint8)
+        every: tuple[Array, ...] = (found.tile, found.row, found.column, ones)
+        for field, one in zip(_LIST, every, strict=True):
+            list_ = Ragged(one, found.offsets)
+            results[field] = list_ if n_data is None else of_length(list_, n_data)
     return results
 
 
-def clear(photons: _Found, rows: int, image: NDArray[np.uint16]) -> None:
-    """Make the image 0 again where the photons are."""
-    r = np.floor(photons.row + np.float32(0.5)).astype(np.int64).clip(0, rows - 1)
-    c = np.floor(photons.column + np.float32(0.5)).astype(np.int64)
-    image[r + photons.tile * rows, c.clip(0, image.shape[1] - 1)] = 0
-
-
 def _images(splitter: _Splitter, spec: Spec, memory: Memory, *values: Values) -> Values:
-    found = _events(splitter, values)
-    out = memory.empty((len(found), *splitter.shape), np.dtype(np.uint16))
+    found = splitter.photons(values)
+    out = memory.empty((len(found.offsets) - 1, *splitter.shape), np.dtype(np.uint16))
     out[:] = 0
-    good = np.ones(splitter.shape, bool) if spec.mask is None else spec.mask
-    for one, image in zip(found, out, strict=True):
-        add_to_image(*one, splitter.rows, image)
-        if spec.mask is not None:
-            image[~good.reshape(splitter.shape)] = 0
+    add_to_image(*found, splitter.rows, out)
+    if spec.mask is not None:
+        out[:, ~spec.mask.reshape(splitter.shape)] = 0
     return pixels.packed(out, spec)
 
 
