@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smalldata_stream.batch import Mask, Values
 from smalldata_stream.kernels import rotation as kernels
@@ -82,18 +81,18 @@ class Rotate:
                 "a tile with roi, or assemble the tiles first"
             )
         good = pixels.good_pixels(spec, None, what)
-        mask = np.ones(shape, bool) if good is None else np.ascontiguousarray(good)
-        places = _places((shape[0], shape[1]), self.angle_deg, self.center)
-        seen = np.empty((1, math.prod(shape)), np.float32)
-        kernels.rotate(np.ones((1, *shape), np.float32), mask, *places, seen)
+        mask = None if good is None else np.ascontiguousarray(good).reshape(-1)
+        turn = _turn((shape[0], shape[1]), self.angle_deg, self.center)
+        seen = np.empty((1, *shape), np.float32)
+        kernels.rotate(np.ones((1, *shape), np.float32), mask, turn, NEAR, seen)
         turned = pixels.pixel_spec(
             shape,
             np.dtype(np.float32),
             spec,
-            mask=(seen > 0.5).reshape(shape),
+            mask=seen[0] > 0.5,
             long_name="turned image",
         )
-        make = partial(_turned, shape, mask, places, turned, Memory())
+        make = partial(_turned, shape, mask, turn, turned, Memory())
 
         def compute(values: Values) -> Mapping[str, Values]:
             return {"area": make(values)} if self.area else {}
@@ -110,43 +109,29 @@ def _finite(value: object) -> bool:
     return isinstance(value, (int, float, np.number)) and math.isfinite(float(value))
 
 
-Places = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
-
-
-def _places(
+def _turn(
     shape: tuple[int, int], angle_deg: float, center: Sequence[float] | None
-) -> Places:
-    """Where each pixel comes from: upper left neighbour, and how far from it."""
+) -> kernels.Turn:
     rows, columns = shape
     r0, c0 = center if center is not None else ((rows - 1) / 2, (columns - 1) / 2)
     quarters, rest = divmod(angle_deg, 90)
     # Exact for right angles: cos 90° is not quite 0.
-    turn = math.radians(rest)
-    cosine, sine = math.cos(turn), math.sin(turn)
+    angle = math.radians(rest)
+    cosine, sine = math.cos(angle), math.sin(angle)
     for _ in range(int(quarters) % 4):
         cosine, sine = -sine, cosine
-    row, column = np.mgrid[:rows, :columns].astype(float)
-    from_row = cosine * (row - r0) + sine * (column - c0) + r0
-    from_column = -sine * (row - r0) + cosine * (column - c0) + c0
-    inside = (from_row > -NEAR) & (from_row < rows - 1 + NEAR)
-    inside &= (from_column > -NEAR) & (from_column < columns - 1 + NEAR)
-    from_row = from_row.clip(0, rows - 1)
-    from_column = from_column.clip(0, columns - 1)
-    up, left = np.floor(from_row), np.floor(from_column)
-    at = np.where(inside, up * columns + left, -1).astype(np.int64)
-    down, right = (from_row - up).astype("f4"), (from_column - left).astype("f4")
-    return at.reshape(-1), down.reshape(-1), right.reshape(-1)
+    return cosine, sine, float(r0), float(c0)
 
 
 def _turned(
     shape: tuple[int, ...],
-    mask: Mask,
-    places: Places,
+    mask: Mask | None,
+    turn: kernels.Turn,
     turned: Spec,
     memory: Memory,
     values: Values,
 ) -> Values:
-    out = memory.empty((len(values), math.prod(shape)), turned.dtype)
+    out = memory.empty((len(values), *shape), turned.dtype)
     for which, frames in pixels.stacks(values, shape):
-        kernels.rotate(frames, mask, *places, out[which])
+        kernels.rotate(frames, mask, turn, NEAR, out[which])
     return pixels.packed(out, turned)
