@@ -15,7 +15,8 @@ class PlainProgress:
     """A line with events, rate and time to go every few seconds."""
 
     def __init__(self) -> None:
-        self._started = self._last = time.monotonic()
+        self._begun = self._last = time.monotonic()
+        self._before: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -23,15 +24,25 @@ class PlainProgress:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def rate(self, read: int) -> float:
+        """Events per second since the first call.
+
+        What was read by then a job that is resumed has not read, or it was read while
+        kernels were loaded: neither says how long the rest will take.
+        """
+        now = time.monotonic()
+        if self._before is None:
+            self._begun, self._before = now, read
+        return (read - self._before) / max(1e-9, now - self._begun)
+
     def __call__(self, read: int, total: int | None) -> None:
         """Say how far it is, if it is time to."""
-        now = time.monotonic()
+        now, rate = time.monotonic(), self.rate(read)
         if now - self._last < LINE_EVERY_SECONDS:
             return
         self._last = now
-        rate = read / (now - self._started)
         of = f" of {total:,}" if total else ""
-        to_go = f", {(total - read) / rate:.0f} s to go" if total and read else ""
+        to_go = f", {(total - read) / rate:,.0f} s to go" if total and rate else ""
         line = f"{read:,} events{of}{to_go} ({rate:,.0f}/s)"
         print(line, file=sys.stderr, flush=True)
 
@@ -61,7 +72,7 @@ class BarProgress(PlainProgress):
 
     def __call__(self, read: int, total: int | None) -> None:
         """Draw how far it is."""
-        rate = read / max(1e-9, time.monotonic() - self._started)
+        rate = self.rate(read)
         self._bar.update(self._task, completed=read, total=total, rate=rate)
 
 

@@ -29,7 +29,7 @@ from smalldata_stream.modes.job_page import JobPage
 from smalldata_stream.modes.ranks import Ranks
 from smalldata_stream.modes.ranks import ranks as find_ranks
 from smalldata_stream.modes.report import report_of
-from smalldata_stream.modes.run_table import post_run, tasks
+from smalldata_stream.modes.run_table import post_run
 from smalldata_stream.modes.session import Report
 from smalldata_stream.protocols import Run
 from smalldata_stream.run import RunInfo
@@ -162,13 +162,13 @@ def reduce_one(
                 print("\nthe same command with --resume goes on from here", file=sys.stderr)
             raise
         if outcome is not None:
-            page.last(outcome.report.ledger.read, tasks())
+            page.last(outcome.report.ledger.read, ranks.size)
     faults = 0
     if outcome is not None:
         report = outcome.report
         tell(report, output.path)
         tell_how(outcome, ranks)
-        post_run(report)
+        post_run(report, ranks.size)
         if options.report:
             html = output.path.with_suffix(".html")
             report_of(report, html)

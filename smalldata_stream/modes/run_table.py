@@ -25,8 +25,10 @@ USER = "SMALLDATA_RUN_TABLE_USER"
 PASSWORD_FILE = "SMALLDATA_RUN_TABLE_PASSWORD_FILE"
 
 
-def post_run(report: Report, environment: Mapping[str, str] = os.environ) -> None:
-    """Post the parameters of a finished run; a failure is a warning.
+def post_run(
+    report: Report, ranks: int, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Post the parameters of a run that ``ranks`` have finished; a failure is a warning.
 
     ``SmallData`` is ``done``, the value that starts the jobs that wait for the file.
     """
@@ -41,7 +43,7 @@ def post_run(report: Report, environment: Mapping[str, str] = os.environ) -> Non
     try:
         post_json(
             address,
-            run_parameters(report, environment),
+            run_parameters(report, ranks),
             PATIENCE_SECONDS,
             login=_login(environment),
         )
@@ -49,7 +51,7 @@ def post_run(report: Report, environment: Mapping[str, str] = os.environ) -> Non
         log.warning("run table: %s", error)
 
 
-def run_parameters(report: Report, environment: Mapping[str, str]) -> dict[str, Any]:
+def run_parameters(report: Report, ranks: int) -> dict[str, Any]:
     """What the run table shows of a finished run."""
     end = datetime.now(UTC)
     start = end - timedelta(seconds=report.seconds)
@@ -57,22 +59,12 @@ def run_parameters(report: Report, environment: Mapping[str, str]) -> dict[str, 
         "Prod_start": start.isoformat(timespec="seconds"),
         "Prod_end": end.isoformat(timespec="seconds"),
         "Prod_duration_mins": round(report.seconds / 60, 2),
-        "Prod_ncores": tasks(environment),
+        "Prod_ncores": ranks,
         "Prod_events": report.ledger.read,
         "Prod_events_written": report.ledger.written,
         "Prod_complete": bool(report.ledger.closes and not report.faults),
         "SmallData": "done",
     }
-
-
-def tasks(environment: Mapping[str, str] = os.environ) -> int:
-    """How many processes SLURM runs for this job; 1 without SLURM.
-
-    >>> tasks({"SLURM_NTASKS": "120"}), tasks({})
-    (120, 1)
-    """
-    count = environment.get("SLURM_NTASKS", "")
-    return int(count) if count.isdecimal() else 1
 
 
 def _login(environment: Mapping[str, str]) -> tuple[str, str] | None:

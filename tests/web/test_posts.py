@@ -111,9 +111,8 @@ def test_the_run_table_gets_the_run(service: Service, tmp_path: Path) -> None:
         URL: service.url + "/ws-auth/lgbk/",
         USER: "xppopr",
         PASSWORD_FILE: str(password),
-        "SLURM_NTASKS": "120",
     }
-    post_run(report(), environment)
+    post_run(report(), 120, environment)
     ((path, body),) = service.asked
     assert path == "/ws-auth/lgbk/run_control/xpptut26/ws/add_run_params?run_num=12"
     assert service.headers[0]["Authorization"].startswith("Basic ")
@@ -128,17 +127,17 @@ def test_the_run_table_gets_the_run(service: Service, tmp_path: Path) -> None:
 def test_a_run_table_that_fails_is_a_warning(
     nobody: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    post_run(report(), {URL: nobody})
+    post_run(report(), 1, {URL: nobody})
     assert "run table: " in caplog.text
     caplog.clear()
-    post_run(report(), {URL: nobody, USER: "x", PASSWORD_FILE: "/nowhere"})
+    post_run(report(), 1, {URL: nobody, USER: "x", PASSWORD_FILE: "/nowhere"})
     assert "/nowhere" in caplog.text
     caplog.clear()
     no_text = tmp_path / "password"
     no_text.write_bytes(b"\xff")
-    post_run(report(), {URL: nobody, USER: "x", PASSWORD_FILE: str(no_text)})
+    post_run(report(), 1, {URL: nobody, USER: "x", PASSWORD_FILE: str(no_text)})
     assert "run table: " in caplog.text
-    post_run(report(), {})
+    post_run(report(), 1, {})
 
 
 def test_a_job_posts_and_its_file_is_whole_if_posts_fail(
