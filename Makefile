@@ -35,7 +35,7 @@ test: $(READY) ## all tests but those marked slow
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m 'not slow' $(ARGS)
 
 test-mpi: $(READY) ## the matrix of ranks, readers and moments to be killed at
-	@$(BIN)/python -m pytest -m 'slow or not slow' tests/mpi $(ARGS)
+	@$(BIN)/python -m pytest -m 'slow or not slow' tests/mpi tests/slurm $(ARGS)
 
 check: lint types imports test ## everything that CI asks for
 

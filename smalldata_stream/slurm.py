@@ -55,7 +55,7 @@ class Job:
 
         >>> job = Job(name="x", runs=[3], command=["run", "my graph.py"], logs=Path("/l"))
         >>> print(job.script().splitlines()[-1])
-        exec run 'my graph.py' --run 3 "${how[@]}"
+        exec run 'my graph.py' --run 3 $how
         """
         array = len(self.runs) > 1
         asked = {
@@ -80,14 +80,14 @@ class Job:
         lines += [
             "# Put back into the queue (preempted, or its node died), the job finishes the",
             "# file that it began. By hand: scontrol requeue JOBID",
-            f"how=({'--overwrite' if self.overwrite else ''})",
-            'if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then how+=(--resume); fi',
+            f"how={'--overwrite' if self.overwrite else ''}",
+            'if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then how="$how --resume"; fi',
         ]
         run = '"$SLURM_ARRAY_TASK_ID"' if array else str(self.runs[0])
         words = shlex.join(self.command)
         if self.nodes * self.tasks_per_node > 1:
             words = f'{shlex.quote(mpiexec())} -n "$SLURM_NTASKS" {words}'
-        lines += [f'exec {words} --run {run} "${{how[@]}}"']
+        lines += [f"exec {words} --run {run} $how"]
         return "\n".join(lines) + "\n"
 
 

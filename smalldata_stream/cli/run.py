@@ -163,18 +163,25 @@ def reduce_one(
             raise
         if outcome is not None:
             page.last(outcome.report.ledger.read, ranks.size)
-    faults = 0
-    if outcome is not None:
-        report = outcome.report
-        tell(report, output.path)
-        tell_how(outcome, ranks)
-        post_run(report, ranks.size)
-        if options.report:
-            html = output.path.with_suffix(".html")
-            report_of(report, html)
-            print(f"report: {html}")
-        faults = len(report.faults) + (not report.ledger.closes)
+    faults = agreed(ranks, lambda: tell_all(options, outcome, output, ranks))
     return ranks.share(faults)
+
+
+def tell_all(
+    options: argparse.Namespace, outcome: Outcome | None, output: Output, ranks: Ranks
+) -> int:
+    """Tell all who want to know; returns how much is wrong, as far as known here."""
+    if outcome is None:
+        return 0
+    report = outcome.report
+    tell(report, output.path)
+    tell_how(outcome, ranks)
+    post_run(report, ranks.size)
+    if options.report:
+        html = output.path.with_suffix(".html")
+        report_of(report, html)
+        print(f"report: {html}")
+    return len(report.faults) + (not report.ledger.closes)
 
 
 def command(ranks: Ranks) -> str:

@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 def agreed(ranks: Ranks, work: Callable[[], T]) -> T:
     """``work`` in all ranks; where it fails in one, all of them raise."""
-    problem: SmalldataError | WholeAlreadyError | None = None
+    problem: SmalldataError | WholeAlreadyError | OSError | None = None
     try:
         value = work()
-    except (SmalldataError, WholeAlreadyError) as error:
+    except (SmalldataError, WholeAlreadyError, OSError) as error:
         problem = error
     said = ranks.gathered(None if problem is None else (type(problem), str(problem)))
     if problem is not None:

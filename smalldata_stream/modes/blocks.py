@@ -165,6 +165,14 @@ class Job:
         if len(set(seen)) > 1:
             events = ", ".join(f"rank {rank} {one[1]}" for rank, one in enumerate(seen))
             raise SourceError(f"the ranks see different data; events: {events}")
+        outputs = {p: str(spec) for p, spec in self.session.declaration.outputs.items()}
+        of_first = ranks.share(outputs)
+        differ = sorted(set(outputs.items()) ^ set(of_first.items()))
+        if differ:
+            raise SourceError(
+                f"{differ[0][0]} is not the same here and in rank 0: they began to read at "
+                "different times; begin again"
+            )
         self._sink.name = f"a{attempt:03d}-r{ranks.rank:04d}.h5"
         mine = names[ranks.rank :: ranks.size]
         return gathered(load(self._sink.folder / name) for name in mine)
@@ -247,6 +255,8 @@ class Job:
         self._earlier.merge(self._done)
         self._hand_over()
         whole = self._ranks.reduced(self._earlier, Done.merge)
+        if not self._ranks.first:
+            self.session.plan.close()
         return agreed(self._ranks, lambda: self._put_together(whole) if whole else None)
 
     def _hand_over(self) -> None:

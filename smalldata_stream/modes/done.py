@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,13 @@ def load(path: Path) -> Done:
     try:
         with path.open("rb") as file:
             found: Any = pickle.load(file)
-    except (OSError, EOFError, pickle.UnpicklingError, AttributeError) as error:
+    except (
+        OSError,
+        EOFError,
+        pickle.UnpicklingError,
+        AttributeError,
+        ImportError,
+    ) as error:
         raise OutputError(
             f"{path} cannot be read: {error}; --overwrite begins the run anew"
         ) from error
@@ -132,11 +138,6 @@ def gathered(parts: Iterable[Done]) -> Done:
     for part in parts:
         whole.merge(part)
     return whole
-
-
-def blocks_done(parts: Collection[Done]) -> set[int]:
-    """The numbers of the blocks that were done."""
-    return {block for part in parts for block in part.rows}
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -141,6 +142,17 @@ class Ranks:
             sys.setswitchinterval(before)
 
     def _serve(self, server: Server) -> None:
+        """Answer the other ranks; if that fails, end the job: they would wait forever."""
+        answered = False
+        try:
+            self._answer(server)
+            answered = True
+        finally:
+            if not answered:
+                traceback.print_exc()
+                self.abort()
+
+    def _answer(self, server: Server) -> None:
         """Answer the other ranks until each has left."""
         working = self.size - 1
         pause = _QUICK

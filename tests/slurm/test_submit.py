@@ -65,7 +65,7 @@ def test_the_script_of_one_run(
     assert lines[-1].startswith("exec ")
     assert "mpiexec" not in lines[-1]
     assert f"--output {tmp_path}/h5 " in lines[-1]
-    assert lines[-1].endswith('--run 7 "${how[@]}"')
+    assert lines[-1].endswith("--run 7 $how")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,7 +78,7 @@ def test_the_script_of_several_runs_under_mpi(
     assert "#SBATCH --ntasks-per-node=60" in lines
     assert any(line.endswith("/%x-%A_%a.log") for line in lines)
     assert lines[-1].startswith(f'exec {mpiexec()} -n "$SLURM_NTASKS" ')
-    assert lines[-1].endswith('--reader psana --run "$SLURM_ARRAY_TASK_ID" "${how[@]}"')
+    assert lines[-1].endswith('--reader psana --run "$SLURM_ARRAY_TASK_ID" $how')
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -146,7 +146,7 @@ def test_existing_files_are_not_replaced_by_accident(
     assert submit(data, *asked) == 1
     assert "1 of 2 runs (2); write --overwrite" in capsys.readouterr().err
     assert submit(data, *asked, "--overwrite") == 0
-    assert "how=(--overwrite)" in capsys.readouterr().out
+    assert "how=--overwrite" in capsys.readouterr().out
 
 
 def test_a_machine_without_slurm(
