@@ -119,6 +119,7 @@ class Feed:
         self._parts: deque[Part] = deque()
         self._back: deque[Arrival] = deque()
         self._away: Patience | None = Patience(timeout)
+        self._anew_seconds = _ANEW_SECONDS
         self._anew = Patience(_ANEW_SECONDS)
         self._met = False
         self._configure: list[bytes] = []
@@ -192,8 +193,10 @@ class Feed:
             elif isinstance(part, Connected):
                 LOG.info("%s: connected", self.where)
                 self._met, self._away = True, None
+                self._anew_seconds = _ANEW_SECONDS
                 self.wait_for_reader()
             elif isinstance(part, Looking):
+                self._anew_seconds = _ANEW_SECONDS
                 self._anew = Patience(_ANEW_SECONDS)
             elif isinstance(part, Events):
                 return arrived(part, slabs.get(part.slab))
@@ -235,6 +238,8 @@ class Feed:
                     "slot (-c) left?"
                 )
             if self._anew.exhausted:
+                # On a busy machine one may only need longer for its first word.
+                self._anew_seconds *= 2
                 self._start_anew()
 
     def _start_anew(self) -> None:
@@ -242,7 +247,7 @@ class Feed:
         self._process = ShmemProcess(self._tag, self.memory, self._stale_seconds)
         self._parts.clear()
         self._left = 0
-        self._anew = Patience(_ANEW_SECONDS)
+        self._anew = Patience(self._anew_seconds)
 
     def next_run(self, first_events: int, first_seconds: float) -> Head | None:
         """The beginning of the next run; None when there will be none.

@@ -86,6 +86,19 @@ def test_the_source_ends_when_no_server_comes_back(
         assert list(runs) == []
 
 
+def test_a_client_that_is_slow_to_begin_gets_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not ended again and again before its first word."""
+    monkeypatch.setattr(shmem_feed, "_ANEW_SECONDS", 0.01)
+    monkeypatch.setattr(shmem_feed, "_LOOK_SECONDS", 0.005)
+    tag = new_tag()
+    with Playing(write_run(tmp_path / "a.xtc2", 60), tag=tag, loops=0):
+        runs = ShmemSource(tag, first_events=5, timeout=PATIENCE).runs()
+        next(runs)
+        runs.close()
+
+
 def test_killed_and_started_again(tmp_path: Path) -> None:
     tag = new_tag()
     path = write_run(tmp_path / "a.xtc2", 60)
