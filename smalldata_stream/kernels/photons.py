@@ -58,6 +58,11 @@ def _peaks(
 
 
 @compiled
+def _free(rest: Any, used: Any) -> Any:
+    return rest if used == 0 else rest - rest
+
+
+@compiled
 def _pair(
     up: Array,
     rest: Array,
@@ -69,7 +74,7 @@ def _pair(
     photons: NDArray[np.uint16],
 ) -> None:
     """One row: `rest` and its neighbours have an empty pixel at each end."""
-    peak = np.empty(PIECE, np.uint8)
+    peak, peaks = np.empty(PIECE, np.uint8), np.empty(PIECE + 1, np.int64)
     for start in range(0, photons.size, PIECE):
         stop = min(start + PIECE, photons.size)
         if not _any_half(rest[start + 1 : stop + 1]):
@@ -82,32 +87,31 @@ def _pair(
             down[start + 1 : stop + 1],
             peak,
         )
-        for c in range(start + 1, stop + 1):
-            if not peak[c - start - 1] or used[c]:
+        # What the data decide at random is no branch: it would mostly be foreseen wrongly.
+        n = 0
+        for k in range(stop - start):
+            peaks[np.uint64(n)] = start + 1 + k
+            n += peak[k]
+        for k in range(n):
+            c = peaks[k]
+            if used[c]:
                 continue
             f = rest[c]
-            best, where = rest.dtype.type(0), 0
-            if not used_up[c] and up[c] > best:
-                best, where = up[c], 1
-            if not used[c - 1] and rest[c - 1] > best:
-                best, where = rest[c - 1], 2
-            if not used[c + 1] and rest[c + 1] > best:
-                best, where = rest[c + 1], 3
-            if not used_down[c] and down[c] > best:
-                best, where = down[c], 4
+            a, b = _free(up[c], used_up[c]), _free(rest[c - 1], used[c - 1])
+            d, e = _free(rest[c + 1], used[c + 1]), _free(down[c], used_down[c])
+            best, where = a, np.uint8(a > 0)
+            where, best = np.uint8(2) if b > best else where, b if b > best else best
+            where, best = np.uint8(3) if d > best else where, d if d > best else best
+            where, best = np.uint8(4) if e > best else where, e if e > best else best
             if f + best < fraction:
                 continue
             if photons[c - 1] < 65535:
                 photons[c - 1] += np.uint16(1)
             used[c] = 1
-            if where == 1:
-                used_up[c] = 1
-            elif where == 2:
-                used[c - 1] = 1
-            elif where == 3:
-                used[c + 1] = 1
-            elif where == 4:
-                used_down[c] = 1
+            used_up[c] |= np.uint8(where == 1)
+            used[c - 1] |= np.uint8(where == 2)
+            used[c + 1] |= np.uint8(where == 3)
+            used_down[c] |= np.uint8(where == 4)
 
 
 @compiled
