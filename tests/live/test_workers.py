@@ -274,7 +274,11 @@ def test_workers_need_shared_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "-1"])
-def test_there_is_at_least_one_worker(number: str) -> None:
+def test_there_is_at_least_one_worker(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     from smalldata_stream.cli import main
 
-    assert main(["live", "everything", "--workers", number, "--shmem", "x"]) == 1
+    with pytest.raises(SystemExit):
+        main(["live", "everything", "--workers", number, "--shmem", "x"])
+    assert "write a whole number, 1 or more" in capsys.readouterr().err

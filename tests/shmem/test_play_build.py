@@ -180,5 +180,5 @@ def test_transitions_that_are_missing_are_put_in(tmp_path: Path) -> None:
 def test_nothing_to_play(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no event"):
         build(FilesSource.from_files([write_run(tmp_path / "a.xtc2", 0)]))
-    with pytest.raises(ValueError, match="rate above zero"):
+    with pytest.raises(ValueError, match="rate_hz=0: write a number above 0"):
         Play(tag="x", rate_hz=0)
