@@ -273,7 +273,8 @@ def _compute(
             square = np.maximum(v2 - 2 * mean * nv + mean**2 * n2, 0)
             results["sem"] = np.where(count >= 2, np.sqrt(square) / norm, np.nan)
         results["azav"] = np.where(count > 0, mean, np.nan)
-    results["count"] = np.array(count)
+    if "count" in outputs:
+        results["count"] = np.array(count)
     shape = (n, made.phi_bins, made.q_bins)
     written = {field: results[field].reshape(shape) for field in outputs}
     if made.phi_bins == 1:
