@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
 import shutil
 import subprocess
@@ -41,7 +42,6 @@ from smalldata_stream.sources.files import FilesSource
 BLOCK = 64
 SIMULATED = 250
 """Events that are simulated; the rest are these again, at other times."""
-EVENT_BYTES = 1 << 20
 ROUNDS = 3
 GRAPHS = {
     "computing": """
@@ -170,27 +170,18 @@ def make(folder: Path) -> Path:
     return folder
 
 
-def memory(events: int) -> Path | None:
-    """Where files are in memory and not on their way to a disk, if they fit."""
-    shared = Path("/dev/shm")
-    fits = shared.is_dir() and shutil.disk_usage(shared).free > 2 * events * EVENT_BYTES
-    return shared if fits else None
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=3000)
     parser.add_argument("--megabytes", type=int, default=512)
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as name,
-        tempfile.TemporaryDirectory(dir=memory(options.events)) as in_memory,
-    ):
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         detectors = ("timing", "gmd", "jungfrau")
         run = Simulation(events=SIMULATED, detectors=detectors)
         short = simulate(folder / "short", run).directory
-        data = longer(Path(in_memory) / "xtc", short, options.events // SIMULATED)
+        data = longer(folder / "xtc", short, options.events // SIMULATED)
+        os.sync()  # from now on nothing of it is on its way to the disk
         efficiency(folder, data)
         units(folder, data)
         shutil.rmtree(data)
