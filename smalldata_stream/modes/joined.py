@@ -66,6 +66,7 @@ class JoinedRun:
             self._metrics.begin(self._session.declaration, self._session.plan)
         outputs = self._session.declaration.outputs
         self._rows = InOrder(outputs, window_seconds)
+        self._from = time.monotonic() + window_seconds
         self._ledgers: dict[int, Ledger] = {}
         self._done = Ledger()
         self._newest: dict[int, int] = {}
@@ -185,6 +186,8 @@ class JoinedRun:
         return sum(newest >= begin for newest in self._newest.values() if newest)
 
     def _write(self) -> None:
+        if time.monotonic() < self._from:  # other workers may begin with earlier events
+            return
         for timestamps, record in self._rows.ready(self.inside):
             self._session.write(timestamps, record)
 

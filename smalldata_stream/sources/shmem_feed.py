@@ -107,9 +107,18 @@ class Feed:
     """All that comes in shared memory, part by part."""
 
     def __init__(
-        self, tag: str, *, memory: int, stale_seconds: float, timeout: float | None
+        self,
+        tag: str,
+        *,
+        memory: int,
+        stale_seconds: float,
+        timeout: float | None,
+        patient: bool = True,
     ) -> None:
-        """With a ``timeout`` of None a server may be away for ever."""
+        """With a ``timeout`` of None a server may be away for ever.
+
+        ``patient``: see `wait_for_reader`.
+        """
         self.memory = memory
         self.where = f"shared memory {tag!r}"
         self.counts: Counter[str] = Counter()
@@ -124,6 +133,7 @@ class Feed:
         self._met = False
         self._configure: list[bytes] = []
         self._fresh = False
+        self._waits = patient
         self._catching_up: Patience | None = None
         self._left = 0
 
@@ -138,9 +148,11 @@ class Feed:
         """Give up nothing for its age until the reader has caught up with what waits.
 
         It makes itself ready now, and may be slow for once; as long as there is memory no
-        event is lost for that. It has a minute.
+        event is lost for that. It has a minute. Where others have their share of the events
+        it must keep pace with them instead.
         """
-        self._catching_up = Patience(_CATCH_UP_SECONDS)
+        if self._waits:
+            self._catching_up = Patience(_CATCH_UP_SECONDS)
 
     def _caught_up(self, parts: Sequence[Part]) -> bool:
         """Whether what has come has not waited long."""

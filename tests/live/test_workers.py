@@ -23,7 +23,7 @@ from smalldata_stream.metrics import Metrics
 from smalldata_stream.modes import in_order
 from smalldata_stream.modes.batch import reduce_run
 from smalldata_stream.modes.calibration import find_constants
-from smalldata_stream.modes.collector import run_workers
+from smalldata_stream.modes.collector import WINDOW_SECONDS, run_workers
 from smalldata_stream.modes.in_order import InOrder
 from smalldata_stream.modes.live import LiveOptions
 from smalldata_stream.modes.relay import Job
@@ -132,10 +132,16 @@ def test_a_worker_without_a_column_leaves_a_gap() -> None:
 
 
 def collected(
-    graph: Path, tag: str, options: LiveOptions, constants: str | None = None
+    graph: Path,
+    tag: str,
+    options: LiveOptions,
+    constants: str | None = None,
+    window: float = WINDOW_SECONDS,
 ) -> Generator[Report, None, None]:
     job = Job(tag=tag, path=graph, constants=constants)
-    return run_workers(job, 2, lambda info: find_constants(constants, info, None), options)
+    return run_workers(
+        job, 2, lambda info: find_constants(constants, info, None), options, window
+    )
 
 
 @needs_server
@@ -148,7 +154,8 @@ def test_two_workers_write_the_bits_of_batch(
     options = LiveOptions(sink=lambda info: Hdf5Sink(tmp_path / "live.h5"))
     with (
         Playing(*simulated.xtc2, tag=tag, rate_hz=60, clients=2),
-        closing(collected(graph, tag, options, constants)) as reports,
+        # On a busy machine one worker may be ready long after the other.
+        closing(collected(graph, tag, options, constants, PATIENCE)) as reports,
     ):
         report = next(reports)
     assert report.ledger.closes
