@@ -28,6 +28,6 @@ def test_a_line_every_ten_seconds_also_before_the_first_event(
         show(read, total)
     assert capsys.readouterr().err.splitlines() == [
         "0 events of 1,000 (0/s)",
-        "210 events of 1,000, 79 s to go (10/s)",
-        "1,550 events (50/s)",
+        "210 events of 1,000, 45 s to go (18/s)",
+        "1,550 events (70/s)",
     ]
