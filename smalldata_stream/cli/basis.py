@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from smalldata_stream.basis import Basis
 from smalldata_stream.batch import Array, BatchLimits, Signal
 from smalldata_stream.cli.numbers import at_least_one
 from smalldata_stream.cli.source import first_run, open_source, source_arguments
 from smalldata_stream.errors import OutputError, SourceError
-from smalldata_stream.kernels.svd_fit import make_basis
 from smalldata_stream.protocols import Run
-from smalldata_stream.reductions.waves import inside, window
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +49,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the basis, and say how strong its waveforms are."""
+    from smalldata_stream.basis import Basis
+    from smalldata_stream.kernels.svd_fit import make_basis
+    from smalldata_stream.reductions.waves import inside, window
+
     output: Path = options.output
     if output.exists() and not options.overwrite:
         raise OutputError(f"{output} exists; write --overwrite to replace it")

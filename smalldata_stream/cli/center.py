@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from smalldata_stream.cli.numbers import above_zero, at_least_one, percentile
 from smalldata_stream.errors import SourceError, did_you_mean
-from smalldata_stream.h5 import read_tree
-from smalldata_stream.kernels.center import Method, find_center
+
+if TYPE_CHECKING:
+    from smalldata_stream.kernels.center import Method
+
+METHODS: tuple[Method, ...] = ("hough", "ransac", "threshold")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a result file with sums of the run")
     parser.add_argument("total", help="the sum under /Sums, such as jungfrau_calib")
     parser.add_argument("--tile", type=int, default=0, help="of a detector with tiles")
-    parser.add_argument(
-        "--method", choices=get_args(Method), default="hough", help="default: hough"
-    )
+    parser.add_argument("--method", choices=METHODS, default="hough", help="default: hough")
     parser.add_argument(
         "--rings", type=at_least_one, default=1, help="how many to fit (default: 1)"
     )
@@ -49,6 +50,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the centre; 1 where there is none."""
+    from smalldata_stream.h5 import read_tree
+    from smalldata_stream.kernels.center import find_center
+
     least, largest = options.radius
     if not 0 <= least < largest:
         raise SourceError(

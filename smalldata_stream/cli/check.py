@@ -7,10 +7,7 @@ from pathlib import Path
 
 from smalldata_stream.cli.source import data_directory, open_source, source_arguments
 from smalldata_stream.cli.tables import outputs_table
-from smalldata_stream.drawing import draw
 from smalldata_stream.errors import OutputError
-from smalldata_stream.loading import load_graph
-from smalldata_stream.modes.calibration import find_constants
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +20,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build the graph for every run of the source and show it."""
+    from smalldata_stream.drawing import draw
+    from smalldata_stream.loading import load_graph
+    from smalldata_stream.modes.calibration import find_constants
+
     graph = load_graph(options.graph)
     for a_run in open_source(options).runs():
         constants = find_constants(options.constants, a_run.info, data_directory(options))

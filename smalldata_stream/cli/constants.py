@@ -17,9 +17,8 @@ from smalldata_stream.constants import (
     read_constants,
     write_constants,
 )
-from smalldata_stream.detectors.dark import DarkLimits
+from smalldata_stream.detectors.dark_limits import DarkLimits
 from smalldata_stream.errors import SmalldataError
-from smalldata_stream.modes.constants import completed, fetch, make_dark, placed
 from smalldata_stream.protocols import Run
 from smalldata_stream.run import RunInfo
 
@@ -108,6 +107,8 @@ def run(options: argparse.Namespace) -> int:
 
 def run_fetch(options: argparse.Namespace) -> int:
     """Fetch, add positions, write."""
+    from smalldata_stream.modes.constants import fetch, placed
+
     geometry = geometry_files(options.geometry)
     info = first_run(open_source(options)).info
     if options.constants is not None:
@@ -144,6 +145,8 @@ def run_show(options: argparse.Namespace) -> int:
 
 def run_dark(options: argparse.Namespace) -> int:
     """Add the runs up, write."""
+    from smalldata_stream.modes.constants import completed, make_dark
+
     try:
         limits = DarkLimits(sigmas=options.sigmas, margin_adu=options.margin)
     except ValueError as error:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from smalldata_stream.errors import OutputError, because
 from smalldata_stream.hutches import known_hutches
-from smalldata_stream.prod_config.file import read_config
-from smalldata_stream.prod_config.graph import as_graph
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +30,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the graph file, and say what could not be translated."""
+    from smalldata_stream.prod_config.file import read_config
+    from smalldata_stream.prod_config.graph import as_graph
+
     config: Path = options.config
     stem = re.sub(r"^prod_config_?", "", config.stem) or "imported"
     output: Path = options.output or Path(f"graph_{stem}.py")

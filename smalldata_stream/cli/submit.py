@@ -14,7 +14,6 @@ from smalldata_stream.cli.parser import Parser
 from smalldata_stream.cli.run_list import as_text, run_list
 from smalldata_stream.cli.submit_watch import Watch
 from smalldata_stream.errors import OutputError, RunNotFound, SmalldataError, because
-from smalldata_stream.loading import load_graph
 from smalldata_stream.slurm import Job, in_arrays, submit
 
 
@@ -92,7 +91,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the script, submit it, and say what was submitted."""
-    load_graph(options.graph)
+    from smalldata_stream.loading import load_graph
+
+    options.graph = str(load_graph(options.graph).path)  # it loads, and from anywhere
     if not options.dir.is_dir():
         raise RunNotFound(f"{options.dir}: no such directory")
     check_run_options(options)
@@ -150,15 +151,13 @@ def output_file(options: argparse.Namespace, number: int) -> Path:
 
 def jobs_name(options: argparse.Namespace) -> str:
     """What the jobs of this graph are called: one word, for file names too."""
-    stem = load_graph(options.graph).path.stem
-    return re.sub(r"[^\w.-]+", "_", f"{options.exp}-{stem}")
+    return re.sub(r"[^\w.-]+", "_", f"{options.exp}-{Path(options.graph).stem}")
 
 
 def job_of(options: argparse.Namespace, runs: Sequence[int], *more: str) -> Job:
     """The job that reduces these runs."""
-    graph = load_graph(options.graph)
     name = jobs_name(options)
-    command = [sys.executable, "-m", "smalldata_stream.cli", "run", str(graph.path)]
+    command = [sys.executable, "-m", "smalldata_stream.cli", "run", options.graph]
     command += ["--exp", options.exp, "--dir", str(options.dir.resolve())]
     command += ["--output", str(options.output.resolve()), *options.more, *more]
     return Job(

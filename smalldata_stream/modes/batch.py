@@ -10,15 +10,13 @@ from smalldata_stream.batch import BatchLimits
 from smalldata_stream.errors import NodeFailures
 from smalldata_stream.graph import FindConstants
 from smalldata_stream.loading import GraphFile
+from smalldata_stream.modes.limits import MAX_FAILURES
 from smalldata_stream.modes.session import Report, Session
 from smalldata_stream.plan import Plan
 from smalldata_stream.protocols import Run, Sink
 
 if TYPE_CHECKING:
     from smalldata_stream.metrics_session import SessionCounts
-
-MAX_FAILURES = 0.1
-"""Share of the events on which one node may fail before a batch job gives up."""
 
 ENOUGH_TO_JUDGE = 100
 """Events that must have been read before that share is looked at in the middle of a run."""

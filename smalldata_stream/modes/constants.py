@@ -10,7 +10,8 @@ from pathlib import Path
 
 from smalldata_stream.batch import BatchLimits, Signal
 from smalldata_stream.constants import Constants
-from smalldata_stream.detectors.dark import Dark, DarkLimits
+from smalldata_stream.detectors.dark import Dark
+from smalldata_stream.detectors.dark_limits import DarkLimits
 from smalldata_stream.detectors.families import FRAME_FIELDS
 from smalldata_stream.errors import ConstantsError, did_you_mean
 from smalldata_stream.positions import Positions

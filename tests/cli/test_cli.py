@@ -295,6 +295,24 @@ def test_a_node_that_fails_too_often_is_told_with_its_line(
     assert "failed: 15 more of these, see /ledger/dead_letters" in done.stdout
 
 
+def test_help_of_a_command_loads_nothing_that_takes_long(tmp_path: Path) -> None:
+    asks = """
+import sys
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+from smalldata_stream.cli import COMMANDS, main
+for name in COMMANDS:
+    with suppress(SystemExit), redirect_stdout(StringIO()) as said:
+        main([name, "--help"])
+    assert "usage" in said.getvalue(), name
+    slow = {"numba", "streamz", "psana", "scipy", "matplotlib", "bokeh", "mpi4py"}
+    print(name, *sorted(slow & sys.modules.keys()))
+"""
+    words = [sys.executable, "-c", asks]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == list(COMMANDS)
+
+
 def test_help_knows_every_command(tmp_path: Path) -> None:
     done = command("--help", cwd=tmp_path)
     assert done.returncode == 0
@@ -353,7 +371,7 @@ def test_ctrl_c_says_how_to_go_on_where_something_is_done(
             (tmp_path / ".out.h5.parts").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("smalldata_stream.cli.run.reduce_blocks", interrupted)
+    monkeypatch.setattr("smalldata_stream.cli.reduce.reduce_blocks", interrupted)
     words = ["run", graph(tmp_path), *where(run), "-o", tmp_path / "out.h5"]
     assert main([str(word) for word in words]) == 130
     assert ("--resume goes on from here" in capsys.readouterr().err) is kept

@@ -9,7 +9,8 @@ import pytest
 
 from smalldata_stream.batch import Array, Frames
 from smalldata_stream.detectors.area import Calibration
-from smalldata_stream.detectors.dark import EXTREME, NOISY, QUIET, UNSEEN, Dark, DarkLimits
+from smalldata_stream.detectors.dark import EXTREME, NOISY, QUIET, UNSEEN, Dark
+from smalldata_stream.detectors.dark_limits import DarkLimits
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.protocols import Spec
 
