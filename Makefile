@@ -32,7 +32,7 @@ demo-live: $(READY) ## the same run live: shared memory, plots and metrics, unti
 	@exec $(BIN)/smalldata-stream demo --live
 
 test: $(READY) ## all tests but those marked slow
-	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m 'not slow' $(ARGS)
+	@$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 8 --dist loadfile -m 'not slow' $(ARGS)
 
 test-mpi: $(READY) ## the matrix of ranks, readers and moments to be killed at
 	@$(BIN)/python -m pytest -m 'slow or not slow' tests/mpi tests/slurm $(ARGS)
