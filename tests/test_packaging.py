@@ -107,6 +107,15 @@ def test_the_constraints_name_every_requirement() -> None:
     assert not [line for line in lines if "/" in line or line.startswith("-")]
 
 
+def test_every_module_has_its_place_in_the_layers() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (c["layers"] for c in tool["contracts"] if c["type"] == "layers")
+    placed = [name for layer in layers for name in layer.replace(":", "|").split(" | ")]
+    inside = [p for p in (ROOT / "smalldata_stream").iterdir() if p.suffix in ("", ".py")]
+    exists = {f"smalldata_stream.{p.stem}" for p in inside if p.name[0] != "_"}
+    assert sorted(placed) == sorted({*exists, "sinks", "graphs"})
+
+
 def test_a_wheel_holds_the_packages_and_no_tests(tmp_path: Path) -> None:
     if importlib.util.find_spec("hatchling") is None:
         pytest.skip("hatchling is not installed: no wheel can be built offline")
