@@ -121,7 +121,7 @@ class Job:
             agreed(ranks, lambda: self._begin(output))
             self._earlier = agreed(ranks, self._load)
         except BaseException:
-            self.stop()
+            self.stop(begun=False)
             raise
         self._done = Done()
         self._read: dict[int, int] = {}
@@ -131,10 +131,11 @@ class Job:
         self._report_due = 0.0
         self._safe = True
 
-    def stop(self) -> None:
+    def stop(self, *, begun: bool = True) -> None:
         """End here; what was made safe stays."""
         self.session.abort()
-        if self._folder is not None and self._ranks.size == 1:  # else others are at it
+        # Once blocks are handed out, the other ranks may be writing there.
+        if self._folder is not None and not (begun and self._ranks.size > 1):
             self._folder.leave()
 
     def _begin(self, output: Output) -> None:
@@ -161,10 +162,13 @@ class Job:
             (self._folder.attempt, self._folder.done) if self._folder else (0, [])
         )
         ranks, info = self._ranks, self._run.info
-        seen = ranks.gathered((info.number, info.events, self._blocks.size))
-        if len(set(seen)) > 1:
-            events = ", ".join(f"rank {rank} {one[1]}" for rank, one in enumerate(seen))
-            raise SourceError(f"the ranks see different data; events: {events}")
+        seen = ranks.gathered(
+            f"run {info.number} with {info.events} events in blocks of {self._blocks.size}"
+        )
+        first_of = {what: seen.index(what) for what in seen}
+        if len(first_of) > 1:
+            which = "; ".join(f"rank {rank} {what}" for what, rank in first_of.items())
+            raise SourceError(f"the ranks see different data: {which}")
         outputs = {p: str(spec) for p, spec in self.session.declaration.outputs.items()}
         of_first = ranks.share(outputs)
         differ = sorted(set(outputs.items()) ^ set(of_first.items()))

@@ -6,6 +6,9 @@ or have SLURM ``requeue`` the job, which then does not die again. The other rank
 the first such block that they get, and hold it until the job is ended for them. ``merge``
 instead of a block is when the parts are being put together, ``publish`` when the file is to
 get its name.
+
+``SEES`` is ``rank:folder``: that rank is told to read the data there. ``LOOKS`` is a folder
+into which each rank writes when it has looked at growing files: a time in ns per line.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from smalldata_stream.cli.watched import watched
@@ -38,6 +43,11 @@ def main() -> int:
     psana_run.BLOCKS = 1
     blocks.CHECKPOINT_SECONDS = float(os.environ.get("CHECKPOINT", "0"))
     blocks.CHECKPOINT_SHARE = 1.0
+    rank, _, folder = os.environ.get("SEES", "").partition(":")
+    if rank == rank_told():
+        sys.argv[sys.argv.index("--dir") + 1] = folder
+    if "LOOKS" in os.environ:
+        note_looks(Path(os.environ["LOOKS"]) / (rank_told() or "0"))
     if "DIE" in os.environ and os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
         rank, at, how = os.environ["DIE"].split(":")
         if at.isdigit():
@@ -45,6 +55,19 @@ def main() -> int:
         elif rank == (rank_told() or "0"):
             die_after(at, how)
     return command_line(sys.argv[1:])
+
+
+def note_looks(path: Path) -> None:
+    from smalldata_stream.sources.files_live import GrowingStream
+
+    poll = GrowingStream.poll
+    looks = path.open("w", buffering=1)
+
+    def noted(self: GrowingStream) -> Any:
+        looks.write(f"{time.time_ns()}\n")
+        return poll(self)
+
+    setattr(GrowingStream, "poll", noted)  # noqa: B010
 
 
 def die_after(at: str, how: str) -> None:

@@ -38,6 +38,10 @@ class Growing:
         for constants in source.glob("*-constants.h5"):
             shutil.copy(constants, folder)
 
+    @property
+    def streams(self) -> int:
+        return len(self._halves)
+
     def write_half(self) -> None:
         for name, (half, _) in self._halves.items():
             (self._folder / f"{name}.inprogress").write_bytes(half)
@@ -57,12 +61,13 @@ def test_two_ranks_follow_a_run_to_its_end(case: Case, tmp_path: Path) -> None:
     output, alone = results / "out.h5", tmp_path / "alone.h5"
     growing = Growing(case.files.directory, data)
     live = ("--live-files", SILENCE_SECONDS)
-    log = tmp_path / "log"
+    log, looks = tmp_path / "log", tmp_path / "looks"
+    looks.mkdir()
     with (
         log.open("w") as said,
         subprocess.Popen(
             words(2, *case.arguments(output, *live, data=data)),
-            env=environment(),
+            env=environment() | {"LOOKS": str(looks)},
             cwd=ROOT,
             stdout=said,
             stderr=said,
@@ -76,11 +81,18 @@ def test_two_ranks_follow_a_run_to_its_end(case: Case, tmp_path: Path) -> None:
                 assert time.monotonic() < ends, log.read_text()
                 time.sleep(0.05)
             growing.write_rest()
+            written = time.time_ns()
             process.wait(timeout=SILENCE_SECONDS)
         finally:
             process.kill()
     assert process.returncode == 0, log.read_text()
     assert "15 blocks by 2 ranks" in log.read_text()
+    # After EndRun no rank waits for anything: one more look at each stream, or, where some
+    # streams were looked at when others had ended, a second one.
+    for rank in "01":
+        times = [int(line) for line in (looks / rank).read_text().split()]
+        assert times
+        assert sum(at > written for at in times) < 2 * growing.streams
     done = job(0, *case.arguments(alone, *live, data=data))
     assert done.returncode == 0, done.stderr
     assert differences(alone, output) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.sources.psana import PsanaSource
 from tests.mpi.case import Case, check
 from tests.mpi.compare import differences
@@ -76,6 +77,15 @@ def test_a_killed_rank_ends_the_job_and_it_is_resumed(case: Case, tmp_path: Path
     assert (done.returncode, "nothing to resume" in done.stdout) == (0, True)
 
 
+def test_a_rank_whose_watching_process_is_killed_says_where(
+    case: Case, tmp_path: Path
+) -> None:
+    done = job(2, *case.arguments(tmp_path / "out.h5"), more={"DIE": "1:2:parent"})
+    assert done.returncode != 0
+    lost = r"error: rank 1 lost the process that watches it, which was killed, with "
+    assert re.search(lost + r"block \d+ \(events \d+ to \d+\)", done.stderr)
+
+
 @pytest.mark.slow
 def test_a_rank_that_raises_says_where(case: Case, tmp_path: Path) -> None:
     output = tmp_path / "out.h5"
@@ -106,6 +116,44 @@ def test_what_all_ranks_find_wrong_is_said_once(case: Case, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [graph]
 
 
+@pytest.mark.parametrize(
+    ("theirs", "says"),
+    [
+        (
+            Simulation(
+                events=90, detectors=("gmd", "jungfrau"), jungfrau_shape=(1, 64, 64)
+            ),
+            "ranks see different data: rank 0 run 1 with 120 events in blocks of 8; "
+            "rank 1 run 1 with 90 events in blocks of 8",
+        ),
+        (
+            Simulation(
+                events=120, detectors=("gmd", "jungfrau"), jungfrau_shape=(2, 64, 64)
+            ),
+            "rank 1 of 2: jungfrau/frame_cnt is not the same here and in rank 0",
+        ),
+    ],
+    ids=["events", "detectors"],
+)
+def test_ranks_that_see_different_data(
+    case: Case, tmp_path: Path, theirs: Simulation, says: str
+) -> None:
+    results, graph = tmp_path / "results", tmp_path / "graph.py"
+    results.mkdir()
+    graph.write_text(
+        "def graph(g, run):\n"
+        "    g.detector('gmd')\n"
+        "    g.detector('jungfrau').projection(axis=-1)\n"
+    )
+    files = simulate(tmp_path / "theirs", theirs)
+    arguments = (graph, *case.arguments(results / "out.h5")[1:])
+    done = job(2, *arguments, more={"SEES": f"1:{files.directory}"})
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert says in done.stderr
+    assert list(results.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", ["native", "psana"])
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7])
@@ -134,8 +182,7 @@ class TestMatrix:
             assert done.returncode != 0
             if "publish" not in die:
                 assert not output.exists()
-                # Killed with the process that watches it, a rank cannot be told of.
-                told = "merge" not in die and "parent" not in die
+                told = "merge" not in die
                 alone = r"cannot be written" if ranks == 1 and "disk" in die else "never"
                 where = rf"rank \d.*block|{alone}"
                 assert re.search(where, done.stderr) or not told

@@ -52,14 +52,23 @@ def test_the_same_bits(
     check(case, output)
 
 
+@pytest.mark.parametrize(
+    ("who", "says"),
+    [("kill", "was killed by SIGKILL"), ("parent", "lost the process that watches it")],
+)
 def test_a_killed_rank_is_told(
-    case: Case, tmp_path: Path, launcher: str, settings: dict[str, str]
+    case: Case,
+    tmp_path: Path,
+    launcher: str,
+    settings: dict[str, str],
+    who: str,
+    says: str,
 ) -> None:
     output = tmp_path / "out.h5"
-    more = {**settings, "DIE": "1:4:kill"}
+    more = {**settings, "DIE": f"1:4:{who}"}
     done = job(3, *case.arguments(output), more=more, mpiexec=launcher)
     assert done.returncode != 0
-    assert re.search(r"error: rank 1 was killed by SIGKILL with block \d+", done.stderr)
+    assert re.search(rf"error: rank 1 {says}.* with block \d+", done.stderr)
     done = job(1, *case.arguments(output, "--resume"))
     assert done.returncode == 0, done.stderr
     check(case, output)
