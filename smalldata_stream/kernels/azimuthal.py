@@ -19,6 +19,9 @@ STEP = 1024
 Many short spans would cost more than the pixels that they leave out.
 """
 
+BLOCK = 128
+"""Parts of pixels whose bins are looked at together."""
+
 
 def spans_of(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Stretches of pixels in which some are in a bin: ``(n, 2)``, first and after the last.
@@ -230,33 +233,80 @@ def add_parts(
 
 
 @compiled
+def _range(bins: Any, zero: Any, none: Any) -> tuple[Any, Any]:
+    """The least and the last of some bins, but for ``none``, which is the largest."""
+    least, last = none, zero
+    for k in range(bins.size):
+        b = bins[k]
+        least = b if b < least else least
+        inside = b if b < none else zero
+        last = inside if inside > last else last
+    return least, last
+
+
+@compiled
+def _pixel(pixel: Any, part: int) -> Any:
+    if pixel is None:
+        return part
+    else:  # noqa: RET505
+        return pixel[part]
+
+
+@compiled
+def _weight(weight: Any, part: int) -> float:
+    if weight is None:
+        return 1.0
+    else:  # noqa: RET505
+        return np.float64(weight[part])
+
+
+@compiled
 def add_finite(
     frame: Array,
-    pixel: NDArray[np.int32],
+    pixel: NDArray[np.int32] | None,
     bins: NDArray[np.unsignedinteger[Any]],
-    weight: NDArray[np.float32],
+    weight: NDArray[np.float32] | None,
     norm: Floats,
     dark: Any,
     factor: Any,
     low: float | None,
     high: float | None,
+    asked: NDArray[np.bool_],
     totals: Floats,
 ) -> None:
     """Add parts of those pixels that are finite, and all that mean and spread need.
 
-    ``norm`` is ``(pixels,)``: what a pixel shows of an intensity of 1. With weight w, norm
-    n and value v, ``totals`` ``(6, bins + 1)`` gets the sums of: w v, w, w n, w2 v2,
-    w2 n v, w2 n2. The rest as in `add_parts`.
+    ``pixel`` and ``weight`` may be None: parts are whole pixels. ``norm`` is ``(pixels,)``:
+    what a pixel shows of an intensity of 1. ``asked`` is ``(bins + 1,)``: to which bins;
+    the last is False. With weight w, norm n and value v, ``totals`` ``(3, bins)`` gets the
+    sums of: w v, w, w n; if it is ``(6, bins)``, of w2 v2, w2 n v, w2 n2, too. The rest as
+    in `add_parts`.
     """
-    for i in range(pixel.size):
-        p, b, w = pixel[i], bins[i], np.float64(weight[i])
-        v = _value(frame, p, dark, factor, low, high)
-        if not np.isfinite(v):
+    # How many bins before each are asked for: neighbours are mostly in near bins, and most
+    # blocks have none of these.
+    before = np.zeros(asked.size + 1, np.int64)
+    for b in range(asked.size):
+        before[b + 1] = before[b] + asked[b]
+    zero, none = bins.dtype.type(0), bins.dtype.type(asked.size - 1)
+    spread = len(totals) == 6
+    for start in range(0, bins.size, BLOCK):
+        stop = min(start + BLOCK, bins.size)
+        least, last = _range(bins[start:stop], zero, none)
+        if before[max(least, last) + 1] == before[least]:
             continue
-        n = norm[p]
-        totals[0, b] += w * v
-        totals[1, b] += w
-        totals[2, b] += w * n
-        totals[3, b] += w * w * v * v
-        totals[4, b] += w * w * n * v
-        totals[5, b] += w * w * n * n
+        for i in range(start, stop):
+            b = bins[i]
+            if not asked[b]:
+                continue
+            p, w = _pixel(pixel, i), _weight(weight, i)
+            v = _value(frame, p, dark, factor, low, high)
+            if not np.isfinite(v):
+                continue
+            n = norm[p]
+            totals[0, b] += w * v
+            totals[1, b] += w
+            totals[2, b] += w * n
+            if spread:
+                totals[3, b] += w * w * v * v
+                totals[4, b] += w * w * n * v
+                totals[5, b] += w * w * n * n

@@ -210,13 +210,14 @@ class _Integrator(NamedTuple):
         fixed = (m.spans, m.bins, m.norm, self.dark, self.factor)
         return kernels.add_spread(frame, *fixed, *limits, room, out)
 
-    def totals(self, frame: Array) -> Floats:
-        """All totals over the finite pixels, ``(6, bins)``."""
-        of = np.zeros((6, self.map.size + 1))
-        parts = (self.map.pixel, self.map.bins, self.map.weight, self.map.norm)
-        limits = (self.low, self.high)
-        kernels.add_finite(frame, *parts, self.dark, self.factor, *limits, of)
-        return of[:, :-1]
+    def totals(self, frame: Array, bad: Mask, number: int) -> Floats:
+        """The first ``number`` totals over the finite pixels of ``bad`` bins."""
+        m, of = self.map, np.zeros((number, self.map.size))
+        pixel, weight = (m.pixel, m.weight) if m.splitting > 1 else (None, None)
+        limits, asked = (self.low, self.high), np.append(bad, False)
+        parts = (pixel, m.bins, weight, m.norm)
+        kernels.add_finite(frame, *parts, self.dark, self.factor, *limits, asked, of)
+        return of[:, bad]
 
 
 def _integrator(asked: Azimuthal, spec: Spec, made: Map) -> _Integrator:
@@ -248,24 +249,28 @@ def _compute(
     # Where memory for four does not stay in the cache, one is faster.
     size = made.size + 1
     room = np.empty((size, 4, 4) if spread else (4 if size <= 8192 else 1, size))
-    found = np.empty((3, made.size))
+    # All bins are bad where nothing has been found.
+    found = np.full((3, made.size), np.nan)
     for which, frames in pixels.stacks(values, (math.prod(made.shape),)):
         events = range(which.start, which.stop)
         for event, one in zip(events, frames, strict=True):
             frame, finite = pixels.at_least(one, levels), False
             if not spread:
-                finite = integrator.sums(frame, room, sums[event])
+                finite = integrator.sums(frame, room, found[0])
+                sums[event] = found[0]
             elif made.splitting == 1:
                 finite = integrator.spread(frame, room, found)
                 sums[event], v2[event], nv[event] = found
             if finite:
                 continue
+            # Only bins that have such a pixel are added up again, without it.
+            bad = ~np.isfinite(found[: 3 if spread else 1]).all(axis=0)
             if not count.flags.writeable:
                 count, norm, n2 = count.copy(), norm.copy(), n2.copy()
-            of_event = integrator.totals(frame)
-            sums[event], count[event], norm[event] = of_event[:3]
+            of_event = integrator.totals(frame, bad, 6 if spread else 3)
+            sums[event, bad], count[event, bad], norm[event, bad] = of_event[:3]
             if spread:
-                v2[event], nv[event], n2[event] = of_event[3:]
+                v2[event, bad], nv[event, bad], n2[event, bad] = of_event[3:]
     results: dict[str, Floats] = {}
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = sums / norm

@@ -194,6 +194,26 @@ def test_pixels_far_from_all_bins(shape: tuple[int, ...], standard_error: bool) 
             assert got["sem"][0, k] == pytest.approx(spread, rel=1e-9, nan_ok=True)
 
 
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("phi_bins", [1, 5])
+def test_a_pixel_that_is_not_finite_changes_its_own_bins_only(
+    n: int, phi_bins: int
+) -> None:
+    clean, mask = noisy((90, 140), "f4"), random_mask((90, 140))
+    frame = clean.copy()
+    frame[7, 100:102], frame[60, 3] = np.nan, np.inf
+    where = PLACE | {"q_bins": 0.05, "phi_bins": phi_bins, "pixel_splitting": n}
+    where |= {"counts": True, "polarization": None, "solid_angle": False}
+    got, before = (integrated(one, mask, **where) for one in (frame, clean))
+    without = integrated(clean, mask & np.isfinite(frame), **where)
+    changed = before["count"] != without["count"]
+    assert 0 < np.count_nonzero(changed) < changed.size
+    for field in ("azav", "count"):
+        want = np.where(changed, without[field], before[field])
+        np.testing.assert_allclose(got[field], want, rtol=1e-12 if n == 1 else 1e-6)
+        np.testing.assert_array_equal(got[field][~changed], before[field][~changed])
+
+
 def test_a_number_of_bins_goes_from_the_least_to_the_largest_q() -> None:
     frame, mask = noisy(SHAPE, "f4"), random_mask(SHAPE)
     mask[:20] = False
