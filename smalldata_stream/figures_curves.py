@@ -28,8 +28,8 @@ from smalldata_stream.figures_style import (
 from smalldata_stream.message import Message
 from smalldata_stream.timestamps import EPOCH
 
-DrawCurve: TypeAlias = Callable[[figure, str], ColumnDataSource]
-"""Puts a curve of that name into a figure; returns where its points go."""
+DrawCurve: TypeAlias = Callable[[figure, str, ColumnDataSource], None]
+"""Puts the curve of that name into a figure."""
 
 EPOCH_MS = EPOCH * 1000
 """1990-01-01 UTC in milliseconds of Unix, which Bokeh's time axes count."""
@@ -123,18 +123,16 @@ def line(message: Message) -> Drawn:
     """The means with their errors as bands, and the last one where there is one mean."""
     names = curve_names(message)
     above, made = Heading(), panel(*labels(message), height=upper(names))
-    last = ColumnDataSource({"x": [], "y": []})
-    if names == ["mean"]:
-        made.line("x", "y", source=last, color=GREY, width=1, legend_label="last")
-    sources = {name: banded(made, name) for name in names}
+    source = ColumnDataSource(points_of(message, *floats(message.arrays, "x")))
+    if "last" in source.data:
+        made.line("x", "last", source=source, color=GREY, width=1, legend_label="last")
+    for name in names:
+        banded(made, name, source)
     style_legend(made)
-    panels = [above.model, made, *difference_below(message, made, sources, banded)]
+    panels = [above.model, made, *difference_below(message, made, source, banded)]
 
     def update(message: Message) -> None:
-        (x,) = floats(message.arrays, "x")
-        last.data = {"x": x, "y": floats(message.arrays, "last")[0]}
-        for name, source in sources.items():
-            source.data = with_error(message, name, x)
+        source.data = points_of(message, *floats(message.arrays, "x"))
         above.say(message, numbers_on_off(message))
 
     return Drawn(column(*panels, sizing_mode="stretch_width"), above, update)
@@ -144,14 +142,15 @@ def scan(message: Message) -> Drawn:
     """The means with error bars at each position."""
     names = curve_names(message)
     above, made = Heading(), panel(*labels(message), height=upper(names))
-    sources = {name: barred(made, name) for name in names}
+    source = ColumnDataSource(points_of(message, *floats(message.arrays, "position")))
+    for name in names:
+        barred(made, name, source)
     style_legend(made)
-    panels = [above.model, made, *difference_below(message, made, sources, barred)]
+    panels = [above.model, made, *difference_below(message, made, source, barred)]
 
     def update(message: Message) -> None:
         (x,) = floats(message.arrays, "position")
-        for name, source in sources.items():
-            source.data = with_error(message, name, x)
+        source.data = points_of(message, x)
         out = left_out(message, left_out="left out")
         above.say(message, f"{len(x):,} positions", out)
 
@@ -172,7 +171,7 @@ def upper(names: Sequence[str]) -> int:
 
 
 def difference_below(
-    message: Message, made: figure, sources: dict[str, ColumnDataSource], draw: DrawCurve
+    message: Message, made: figure, source: ColumnDataSource, draw: DrawCurve
 ) -> list[figure]:
     """A panel for on minus off, below and with the same x, where there are both."""
     if "difference" not in message.arrays:
@@ -182,7 +181,7 @@ def difference_below(
     made.xaxis.axis_label = ""
     made.xaxis.major_label_text_font_size = "0px"
     lower.add_layout(Span(location=0, dimension="width", line_color=GREY, line_width=1))
-    sources["difference"] = draw(lower, "difference")
+    draw(lower, "difference", source)
     lower.legend.visible = False
     return [lower]
 
@@ -195,37 +194,38 @@ def numbers_on_off(message: Message) -> str:
     return f"{on:,} on, {off:,} off"
 
 
-def with_error(message: Message, name: str, x: Array) -> dict[str, Array]:
-    """A curve, and where its error bars begin and end."""
-    field = "error" if name == "mean" else f"{name}_error"
-    y, error = floats(message.arrays, name, field)
-    bar = np.where(np.isfinite(error), error, 0.0)  # one event has no error
-    return {"x": x, "y": y, "below": y - bar, "above": y + bar}
+def points_of(message: Message, x: Array) -> dict[str, Array]:
+    """All curves over one ``x``, and where their error bars begin and end.
+
+    One table for all of them: to send one costs a dashboard more than what is in it.
+    """
+    points = {"x": x}
+    for name in curve_names(message) + ["difference"] * ("difference" in message.arrays):
+        field = "error" if name == "mean" else f"{name}_error"
+        y, error = floats(message.arrays, name, field)
+        bar = np.where(np.isfinite(error), error, 0.0)  # one event has no error
+        points |= {name: y, f"{name}_below": y - bar, f"{name}_above": y + bar}
+    if "mean" in points and "last" in message.arrays:
+        points |= {"last": floats(message.arrays, "last")[0]}
+    return points
 
 
-def empty() -> ColumnDataSource:
-    """A curve without points."""
-    return ColumnDataSource({"x": [], "y": [], "below": [], "above": []})
-
-
-def banded(made: figure, name: str) -> ColumnDataSource:
+def banded(made: figure, name: str, source: ColumnDataSource) -> None:
     """A curve with a band."""
-    source, colour = empty(), COLOURS[name]
+    colour = COLOURS[name]
     made.varea(
-        x="x", y1="below", y2="above", source=source, fill_color=colour, fill_alpha=0.25,
-        legend_label=name,
+        x="x", y1=f"{name}_below", y2=f"{name}_above", source=source, fill_color=colour,
+        fill_alpha=0.25, legend_label=name,
     )  # fmt: skip
-    made.line("x", "y", source=source, color=colour, width=1.5, legend_label=name)
-    return source
+    made.line("x", name, source=source, color=colour, width=1.5, legend_label=name)
 
 
-def barred(made: figure, name: str) -> ColumnDataSource:
+def barred(made: figure, name: str, source: ColumnDataSource) -> None:
     """Points with bars, joined by a line."""
-    source, colour = empty(), COLOURS[name]
-    made.line("x", "y", source=source, color=colour, width=1, alpha=0.5, legend_label=name)
+    colour = COLOURS[name]
+    made.line("x", name, source=source, color=colour, width=1, alpha=0.5, legend_label=name)
     made.segment(
-        "x", "below", "x", "above", source=source, color=colour, width=1.5,
+        "x", f"{name}_below", "x", f"{name}_above", source=source, color=colour, width=1.5,
         legend_label=name,
     )  # fmt: skip
-    made.scatter("x", "y", source=source, color=colour, size=6, legend_label=name)
-    return source
+    made.scatter("x", name, source=source, color=colour, size=6, legend_label=name)

@@ -59,9 +59,13 @@ class Card:
         if self._status.text != text:
             self._status.update(text=text, visible=bool(text))
 
+    def shows(self, message: Message | None) -> bool:
+        """Whether there is nothing else to show than what is shown."""
+        return message is None or message is self._shown
+
     def show(self, message: Message) -> None:
         """Show a message, unless it is the one that is shown."""
-        if message is self._shown:
+        if self.shows(message):
             return
         self._shown = message
         try:

@@ -31,7 +31,13 @@ from smalldata_stream.dashboard.text import (
 )
 
 SECONDS = 0.2
-"""A browser is told what is new at most so often."""
+"""A browser is told what is new at most so often..."""
+
+IDLE_SECONDS = 0.4
+"""... and of the time that passes while nothing is so often."""
+
+LOOK_SECONDS = 0.04
+"""How often it is looked whether there is something to tell."""
 
 SHARE = 0.6
 """All browsers together may take this share of a processor; with more they are told less
@@ -61,12 +67,13 @@ class View:
         self._tab = ""
         self._paused_at = 0.0
         self._updates, self._sent_at, self._due = 0, time.monotonic(), 0.0
+        self._clicked = True
         self._said, self._said_until = "", 0.0
         self._asked: tuple[str, Future[None]] | None = None
         self._confirm_until = 0.0
         self._make_models()
         self._lay_out()
-        document.add_periodic_callback(self.tick, round(SECONDS * 1000))
+        document.add_periodic_callback(self.tick, round(LOOK_SECONDS * 1000))
         document.on_session_destroyed(lambda session_context: feed.leave(self))
         self.tick()
 
@@ -109,18 +116,29 @@ class View:
             if now - self._sent_at > SILENT_SECONDS:
                 self._feed.leave(self)
             return
-        if now < self._due:
-            return
         state = self._feed.state
+        idle = not self._clicked and not self._has_new(state)
+        if now < self._due or (idle and now < self._sent_at + IDLE_SECONDS):
+            return
+        self._clicked = False
+        spent = time.thread_time()
         self._follow(state)
         self._say(state, now)
         self._update_cards(state, now)
         self._updates += 1
         self._sent.tags = [self._updates]
         self._sent_at = time.monotonic()
-        took = self._sent_at - now
-        # Half a tick of slack: the clock of the callbacks is not this one.
-        self._due = now + max(SECONDS / 2, took * max(1, self._feed.readers) / SHARE)
+        spent = time.thread_time() - spent
+        # From when it was due, not from now: looking comes late, and late adds up.
+        pause = max(SECONDS, spent * max(1, self._feed.readers) / SHARE)
+        self._due = max(self._due + pause, now)
+
+    def _has_new(self, state: State) -> bool:
+        """Whether there is a message for the open tab that it does not show."""
+        return any(
+            card.group == self._tab and not card.shows(state.messages.get(card.topic))
+            for card in self._cards.values()
+        )
 
     def _follow(self, state: State) -> None:
         """Add what is new to the tabs and the open one, and have its plots read."""
@@ -185,9 +203,11 @@ class View:
         self._tab = labels[number] if number < len(labels) else RUN_TAB
         self._confirm_until = 0.0
         self._follow(self._feed.state)
+        self._clicked = True
 
     def _on_pause(self, active: bool) -> None:
         self._paused_at = time.time()
+        self._clicked = True
 
     def _resettable(self, state: State) -> list[str]:
         """The plots that a reset would clear."""
@@ -197,6 +217,7 @@ class View:
 
     def _on_reset(self) -> None:
         """Ask back at the first click; ask the publisher at the second."""
+        self._clicked = True
         now = time.monotonic()
         if now >= self._confirm_until:
             self._confirm_until = now + SAID_SECONDS

@@ -61,7 +61,9 @@ class Budget:
 class Pace:
     """Says when to show something: each ``seconds``, less often if there is no budget.
 
-    But it is never put off beyond ``longest``, so that what is seen is at most that old.
+    It is asked after each batch, so showing comes a little late; the time after it is
+    shorter by that, and the rate is the one asked for. Showing is never put off beyond
+    ``longest``, so that what is seen is at most that old.
 
     >>> pace = Pace(0.2, Budget())
     >>> pace.due()
@@ -78,19 +80,21 @@ class Pace:
 
     def hurry(self) -> None:
         """Have the next question answered with yes."""
-        self._shown = -math.inf
+        self._shown = self._due = -math.inf
 
     def due(self) -> bool:
         """Whether it is time to show."""
-        elapsed = time.monotonic() - self._shown
-        if elapsed < self._seconds:
+        now = time.monotonic()
+        if now < self._due:
             return False
-        return elapsed >= self._longest or self._budget.left
+        return now - self._shown >= self._longest or self._budget.left
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Around what shows, to know what it costs."""
-        self._shown = time.monotonic()
+        self._shown = now = time.monotonic()
+        late = now - self._due
+        self._due = now + self._seconds - (late if late < self._seconds / 2 else 0.0)
         begin = time.thread_time()
         try:
             yield

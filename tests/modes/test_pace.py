@@ -109,3 +109,28 @@ def test_what_could_not_be_afforded_is_not_owed_for_ever(clock: Clock) -> None:
         budget.spend(0.5)
     clock.works((0.5 + SHARE) / SHARE + 1)
     assert budget.left
+
+
+@pytest.mark.parametrize("batch", [0.03, 5 / 120])
+def test_the_rate_is_the_one_asked_for_however_batches_fall(
+    clock: Clock, batch: float
+) -> None:
+    rate, shown, end = Pace(0.2, Budget()), 0, clock.now + 20
+    while clock.now < end:
+        clock.now += batch
+        if rate.due():
+            with rate.shown():
+                shown += 1
+    assert shown == pytest.approx(100, abs=2)
+
+
+def test_after_a_long_batch_rounds_do_not_come_in_a_row(clock: Clock) -> None:
+    rate = Pace(0.2, Budget())
+    with rate.shown():
+        clock.now += 3.0
+    with rate.shown():
+        pass
+    clock.now += 0.19
+    assert not rate.due()
+    clock.now += 0.02
+    assert rate.due()
