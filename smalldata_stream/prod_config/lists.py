@@ -78,18 +78,48 @@ def of_hutch(kind: type[TimeTool] | type[Acromag], hutch: str | None) -> Any:
 
 def integrating(value: Any, line: int, hutch: str | None) -> Lines:
     """Integrating detectors."""
-    main = value[0] if isinstance(value, tuple | list) and value else value
-    if main:
-        yield Said(line, f"{main}: fast detectors are not summed between its readouts")
+    for name in names_of(value):
+        yield Said(
+            line,
+            f"{name}: what is made of it stands in the events in which it was read out, a "
+            "gap in the others, not in /intg; for sums of fast detectors between its "
+            "readouts see docs/import-config.md",
+        )
+
+
+def integrating_detectors(config: Config, run: int) -> tuple[str, ...]:
+    """The detectors that were integrating ones in a run, the slowest first."""
+    name = "get_intg" if "get_intg" in config.functions else "integrating_detectors"
+    value = value_of(config, name, run)
+    return () if contains_opaque(value) else names_of(value)
+
+
+def names_of(value: Any) -> tuple[str, ...]:
+    """Detectors of a list, or of what get_intg returns.
+
+    >>> names_of(("archon", ["axis"])), names_of(["andor"]), names_of((None, ["axis"]))
+    (('archon', 'axis'), ('andor',), ())
+    """
+    if isinstance(value, tuple):
+        main, *more = value
+        others = more[0] if more else ()
+        value = [main, *([others] if isinstance(others, str) else others or ())]
+        value = value if main else ()
+    names = [value] if isinstance(value, str) else value or ()
+    return tuple(name for name in names if isinstance(name, str) and name)
 
 
 def filters(value: Any, line: int, hutch: str | None) -> Lines:
     """Cuts on events."""
     for one in value or ():
+        field, low, high, *others = one
+        why = others[0] if others else "filter1"
+        name = literal(f"{why}/{field.replace('/', '_')}")
         yield Said(
             line,
-            f"{one!r}: chose events of the cube; "
-            "g.keep(node, why=...) leaves events out of the file",
+            f"{one!r} chose events of the cube, not of the file; to leave out the "
+            f"others: g.keep(g.function(lambda x: {literal(low)} < x < {literal(high)}, "
+            f"{literal(field)}, name={name}, dtype=bool), why={literal(why)})",
         )
 
 
@@ -102,6 +132,7 @@ VALUES: Mapping[str, Translator] = {
     "ttCalibPars": time_tool,
     "aioParams": analog,
     "get_intg": integrating,
+    "integrating_detectors": integrating,
     "filters": filters,
     "get_filters": filters,
 }
@@ -125,14 +156,11 @@ def lists(config: Config, run: int, hutch: str | None, said: list[Said]) -> Iter
     epics_pv = archived if of_lcls2(config) else epics_of_events
     for name, translate in {"epicsPV": epics_pv, **VALUES}.items():
         line = config.lines.get(name, 1)
-        value = config.values.get(name)
-        if name in config.functions:
-            try:
-                value = config.call(name, run)
-            except Unclear as error:
-                value = Opaque(f"{name}: {error.what}", error.line)
+        value = value_of(config, name, run)
         if contains_opaque(value):
             said.append(Said(line, f"{name}: {text_of(value)} is not worked out"))
+            continue
+        if name == "integrating_detectors" and "get_intg" in config.functions:
             continue
         try:
             for one in () if value is None else translate(value, line, hutch):
@@ -142,3 +170,13 @@ def lists(config: Config, run: int, hutch: str | None, said: list[Said]) -> Iter
                     yield one
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             said.append(Said(line, f"{name}: {text_of(value)} is not understood: {error}"))
+
+
+def value_of(config: Config, name: str, run: int) -> Any:
+    """A value of the file, or what a function of this name returns for a run."""
+    if name not in config.functions:
+        return config.values.get(name)
+    try:
+        return config.call(name, run)
+    except Unclear as error:
+        return Opaque(f"{name}: {error.what}", error.line)

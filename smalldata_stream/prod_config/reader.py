@@ -210,7 +210,9 @@ class Reader:
             case ast.FormattedValue(value=part, format_spec=None):
                 return self._clear(part, names)
             case ast.ListComp(elt=element, generators=[loop]):
-                return list(self._comprehension(element, loop, names))
+                return [self.value(element, one) for one in self._turns(loop, names)]
+            case ast.DictComp(key=key, value=element, generators=[loop]):
+                return self._dictionary_of(key, element, self._turns(loop, names))
             case ast.Attribute():
                 return NAMED[ast.unparse(node)]
             case ast.Call():
@@ -236,14 +238,25 @@ class Reader:
             made.lines[name] = key.lineno
         return made
 
-    def _comprehension(
-        self, element: ast.expr, loop: ast.comprehension, names: dict[str, Any]
-    ) -> Iterator[Any]:
+    def _dictionary_of(
+        self, key: ast.expr, value: ast.expr, turns: Iterator[dict[str, Any]]
+    ) -> Lined:
+        made = Lined()
+        for names in turns:
+            name = self._clear(key, names)
+            made[name] = self.value(value, names)
+            made.lines[name] = key.lineno
+        return made
+
+    def _turns(
+        self, loop: ast.comprehension, names: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """What is known in each turn of a comprehension."""
         for item in self._clear(loop.iter, names):
             inner = dict(names)
             self._assign(loop.target, item, inner)
             if all(self._clear(test, inner) for test in loop.ifs):
-                yield self.value(element, inner)
+                yield inner
 
     def _called(self, node: ast.Call, names: dict[str, Any]) -> Any:
         arguments = [self.value(argument, names) for argument in node.args]

@@ -50,6 +50,15 @@ def call_text(call: Call) -> str:
     return f".{call.word}({', '.join(arguments_of(call))})"
 
 
+def chain_text(call: Call) -> str:
+    """A word and what stands behind it, one word behind the other.
+
+    >>> chain_text(Call("full", {}, 1, (Call("projection", {"axis": 0}, 1),)))
+    '.full().projection(axis=0)'
+    """
+    return call_text(call) + "".join(map(chain_text, call.then))
+
+
 def wrapped(before: str, call: Call, behind: str = "") -> str:
     """A statement: one line, or one for each parameter where it would be long."""
     line = f"{before}{call_text(call)}{behind}"

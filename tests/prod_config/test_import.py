@@ -88,7 +88,7 @@ def test_what_is_not_translated_is_said_line_by_line(
         "unknown_list = ": "unknown_list is not known here",
         "not_listed": "is not in the list of detectors",
         "geometry, ": "bins are in q (1/A), not in 2th_deg",
-        "calib_img": 'jungfrau.sum("calib_img")',
+        "calib_img": "jungfrau_calib_img stands as /Sums/jungfrau_image_calib",
         "run > current_run()": "depends on 'run > current_run()'",
     }
     lines = [line_of(text) for text in about]
