@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.batch import Values, read_only
+from smalldata_stream.batch import Array, Values, read_only
 from smalldata_stream.kernels.assemble import assemble
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
@@ -24,7 +24,7 @@ class Assembled:
     Each pixel goes to the nearest place of the image, as the geometry of the detector says;
     where several good pixels are at one place it has the mean of those that are finite, NaN
     if none is. Gaps between segments and bad pixels are 0, and False in the mask that words
-    behind this one see.
+    behind this one see. Their noise is that of the pixels, of a mean √(Σ σ²) / n.
 
     Parameters
     ----------
@@ -82,11 +82,15 @@ class Assembled:
             pixel, place = pixel[chosen], place[chosen]
         number = np.bincount(place, minlength=rows * columns)
         shared = np.flatnonzero(number > 1)
+        noise = spec.noise
+        if noise is not None:
+            noise = _noise(noise, pixel, place, number).reshape(rows, columns)
         made = pixels.pixel_spec(
             (rows, columns),
             np.dtype(np.float32),
             spec,
             mask=read_only((number > 0).reshape(rows, columns)),
+            noise=noise,
             long_name="assembled image",
         )
         share = (1 / number[shared]).astype(np.float32)
@@ -99,6 +103,16 @@ class Assembled:
 
 
 Places = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+
+
+def _noise(
+    noise: Array, pixel: NDArray[np.int64], place: NDArray[np.int64], number: Array
+) -> Array:
+    """Noise of each place; NaN where that of one of its pixels is not known, 0 in gaps."""
+    of_pixel = noise.reshape(-1)[pixel].astype(np.float64)
+    of_pixel[~(of_pixel > 0)] = np.nan
+    variance = np.bincount(place, of_pixel**2, len(number))
+    return read_only((np.sqrt(variance) / np.maximum(number, 1)).astype(np.float32))
 
 
 def _nothing(values: Values) -> Mapping[str, Values]:

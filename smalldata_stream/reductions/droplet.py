@@ -212,7 +212,7 @@ def _noise(asked: Droplets, spec: Spec, what: str) -> Array | None:
         raise ValueError(
             f"{what}: threshold_sigma needs the noise of each pixel, which is not known "
             "here: the frames of a detector have it whose constants have pixel_rms, and "
-            "regions of interest of them; give noise_adu, or write threshold_adu"
+            "regions of interest and images of them; give noise_adu, or write threshold_adu"
         )
     if noise.shape != spec.shape:
         raise ValueError(

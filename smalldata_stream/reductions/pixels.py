@@ -176,7 +176,7 @@ def noise_levels(spec: Spec, sigma: float | None, what: str) -> Array | None:
         raise ValueError(
             f"{what}: threshold_sigma needs the noise of each pixel, which is not known "
             "here: the frames of a detector have it whose constants have pixel_rms, and "
-            "regions of interest of them; write threshold_adu"
+            "regions of interest and images of them; write threshold_adu"
         )
     return read_only(np.float32(sigma) * spec.noise)
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from smalldata_stream.batch import Array, Mask
 from smalldata_stream.positions import Positions
 from smalldata_stream.protocols import Spec
 from smalldata_stream.reductions.assembled import Assembled
+from smalldata_stream.reductions.droplet import Droplets
 from smalldata_stream.testing.reductions import Input, ReductionContract
 from tests.reductions.frames import (
     TO_FLOATS,
@@ -79,3 +81,31 @@ def test_positions_fit_together() -> None:
         Positions(x=ZERO, y=ZERO, z=ZERO, row=ROW - 1, column=COLUMN)
     with pytest.raises(ValueError, match="several shapes"):
         Positions(x=ZERO[0], y=ZERO, z=ZERO, row=ROW, column=COLUMN)
+
+
+def test_thresholds_in_units_of_noise_behind_an_image() -> None:
+    """The noise of a mean of n pixels is √(Σ σ²) / n; unknown noise makes a place bad."""
+    noise = np.random.default_rng(3).uniform(1, 9, SHAPE).astype("f4")
+    noise[0, 1, 1], noise[1, 0, 2] = 0, np.nan
+    mask = random_mask(SHAPE)
+    mask[0, 1, 1] = mask[1, 0, 2] = True
+    frames = noisy((4, *SHAPE), "f4") + 20 * noise
+    spec = Spec(dtype=frames.dtype, shape=SHAPE, mask=mask, positions=WHERE, noise=noise)
+    ready = Assembled().prepare(spec)
+    assert isinstance(ready.chained, tuple)
+    made, make = ready.chained
+    assert made.noise is not None
+    assert not made.noise.flags.writeable
+    known = np.zeros((6, 9), bool)
+    for place in np.ndindex(6, 9):
+        sigma = noise[mask & (place[0] == ROW) & (place[1] == COLUMN)].astype(float)
+        known[place] = sigma.size > 0 and (sigma > 0).all()
+        if known[place]:
+            want = np.sqrt((sigma**2).sum()) / sigma.size
+            np.testing.assert_allclose(made.noise[place], want, rtol=1e-6)
+    images = np.asarray(make(frames))
+    found = Droplets(threshold_sigma=15).prepare(made).compute(images)
+    above = (images >= 15 * np.where(known, made.noise, np.inf)) & known
+    counts = [ndimage.label(one)[1] for one in above]
+    np.testing.assert_array_equal(found["nDroplets"], counts)
+    assert 0 < above.sum() < above.size
