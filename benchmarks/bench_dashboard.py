@@ -27,7 +27,8 @@ from bokeh.util.token import generate_jwt_token, generate_session_id
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from benchmarks.bench_live import Showing, cpu_of
+from benchmarks.bench_live_readers import Showing
+from benchmarks.live_session import cpu_of
 from smalldata_stream.modes import live
 from tests.dashboard.shift import Shift, shift
 
