@@ -13,10 +13,11 @@ import pytest
 from smalldata_stream.errors import OutputError
 from smalldata_stream.metrics import Metrics
 from tests.metrics.sessions import parsed, rows, scrape, session, text_of, value
+from tests.processes import PATIENCE
 
 
 def read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         text: str = answer.read().decode()
     return text
 

@@ -13,6 +13,9 @@ from smalldata_stream.message import Message
 SOON = 60.0
 """Seconds after which something that must happen counts as not happening."""
 
+ENOUGH = 3.0
+"""Seconds after which what must not happen has not; the index comes within them."""
+
 EVENT = (1_140_000_000 << 32) + 123_456_789
 
 

@@ -16,7 +16,7 @@ from smalldata_stream.client import Client
 from smalldata_stream.errors import OutputError
 from smalldata_stream.karabo import INDEX, decode, source_prefix
 from smalldata_stream.message import Message
-from tests.zmq.publishing import SOON, Maker, value, wait_until
+from tests.zmq.publishing import ENOUGH, SOON, Maker, value, wait_until
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_only_what_is_read_is_made(publisher: ZmqPublisher) -> None:
         assert publisher.wanted(["azav", "azav2"]) == {"azav"}
         for maker in (read, other, read):
             publisher.offer(*maker.offer())
-        wait_until(lambda: value(client.latest("azav")) == 2)
+        wait_until(lambda: value(client.latest("azav", SOON)) == 2)
     assert (read.made, other.made) == (2, 0)
     wait_until(lambda: not publisher.wanted(["azav"]))
     publisher.offer(*read.offer())
@@ -65,7 +65,7 @@ def test_a_late_subscriber_gets_the_last_value_made_for_it(publisher: ZmqPublish
     with Client(publisher.address) as client:
         client.subscribe("gmd")
         wait_until(lambda: publisher.wanted(["gmd"]))
-        assert value(client.latest("gmd")) == 3
+        assert value(client.latest("gmd", SOON)) == 3
     assert maker.made == 1
 
 
@@ -75,7 +75,7 @@ def test_the_second_subscriber_is_late_too(publisher: ZmqPublisher) -> None:
         early.subscribe("gmd")
         wait_until(lambda: publisher.wanted(["gmd"]))
         publisher.offer(*maker.offer())
-        assert value(early.latest("gmd")) == 1
+        assert value(early.latest("gmd", SOON)) == 1
         # Nobody calls the publisher from here on: its own thread sends what was made.
         assert value(late.latest("gmd", SOON)) == 1
     assert maker.made == 1
@@ -87,8 +87,9 @@ def test_between_events_a_late_subscriber_is_served_under_the_guard() -> None:
         publisher.offer(*maker.offer())
         with guard:  # the graph is at work: it must not be disturbed
             client.subscribe("gmd")
+            assert "gmd" in client.topics(SOON)
             with pytest.raises(TimeoutError, match="it is published"):
-                client.latest("gmd", 0.5)
+                client.latest("gmd", ENOUGH)
             assert maker.made == 0
         assert value(client.latest("gmd", SOON)) == 1
     assert maker.made == 1
@@ -105,14 +106,14 @@ def test_the_index_says_what_there_is(publisher: ZmqPublisher) -> None:
         assert (index["exp"], index["run"], index["ledger"]) == (
             "xpptut15", 14, [["read", "", 12]],
         )  # fmt: skip
-        topics = client.topics()
+        topics = client.topics(SOON)
         assert topics.keys() == {"gmd", "plots/azav"}
         assert topics["plots/azav"]["group"] == "jungfrau"
         assert topics["plots/azav"]["age"] is None
         assert topics["gmd"]["age"] >= 0.1
         assert not topics["gmd"]["read"]
         publisher.forget(["gmd"])
-        wait_until(lambda: client.topics().keys() == {"plots/azav"})
+        wait_until(lambda: client.topics(SOON).keys() == {"plots/azav"})
     assert maker.made == 0
 
 
@@ -148,9 +149,9 @@ def test_one_broken_plot_does_not_stop_the_others(
                 publisher.offer("odd", unsendable)
                 publisher.offer("else", lambda: Message("gmd", {}, {}))
                 publisher.offer(*good.offer())
-        wait_until(lambda: value(client.latest("good")) == 3)
-        wait_until(lambda: client.topics().get("bad", {}).get("failed"))
-        assert not client.topics()["good"]["failed"]
+        wait_until(lambda: value(client.latest("good", SOON)) == 3)
+        wait_until(lambda: client.topics(SOON).get("bad", {}).get("failed"))
+        assert not client.topics(SOON)["good"]["failed"]
     assert publisher.counts.failed == 9
     assert len(caplog.records) == 3
     assert "bad is not published: ZeroDivisionError: no events" in caplog.text
@@ -217,4 +218,4 @@ def test_a_reader_is_served_on_after_its_topics_were_forgotten(
         last = Maker("last")
         for _ in range(10):
             publisher.offer(*last.offer())
-            wait_until(lambda: value(client.latest("last")) == last.number)
+            wait_until(lambda: value(client.latest("last", SOON)) == last.number)

@@ -13,6 +13,7 @@ from smalldata_stream.cli import watch
 from smalldata_stream.client import Client
 from smalldata_stream.errors import SourceError
 from smalldata_stream.message import Message
+from tests.zmq.publishing import SOON
 
 
 def options(*argv: str) -> argparse.Namespace:
@@ -30,14 +31,15 @@ def test_topics_and_newest_values(
     publisher: ZmqPublisher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arrays = {"energy": np.array(3.5), "shots": np.array(2**64 - 1, np.uint64)}
+    once = ["--once", "--timeout", f"{SOON}"]
     arrays["trace"] = np.array([1.0, np.nan, 4.0])
     with publisher:
         publisher.tell({"exp": "xpptut15", "run": 14})
         publisher.describe("plots/azav", {"kind": "line"})
         publisher.offer("gmd", lambda: Message("gmd", {"kind": "event"}, arrays))
-        assert watch.run(options(publisher.address, "--once", "--interval", "0.4")) == 0
+        assert watch.run(options(publisher.address, *once, "--interval", "2")) == 0
         everything = capsys.readouterr().out
-        watch.run(options(publisher.address, "gm*", "--once", "--interval", "0.1"))
+        watch.run(options(publisher.address, "gm*", *once, "--interval", "0.1"))
         chosen = capsys.readouterr().out
     assert "xpptut15 run 14, 2 topics" in everything
     (gmd,) = (line for line in everything.splitlines() if line.startswith("gmd"))
@@ -66,7 +68,7 @@ def test_rates_come_from_what_is_offered_read_or_not(publisher: ZmqPublisher) ->
     with publisher, Client(publisher.address) as client:
         thread.start()
         try:
-            tables = watch.watch(client, ["gmd"], interval=0.7, timeout=10)
+            tables = watch.watch(client, ["gmd"], interval=0.7, timeout=SOON)
             rates = (rate_of(text, "gmd") for text in tables)
             rate = next(rate for rate in rates if rate)
         finally:
