@@ -124,10 +124,12 @@ def fetch(
     found = psana_constants(run.exp, run.number, detectors, cache=cache)
     for name in names:
         if name not in found:
-            log.warning("%s: psana has no constants for run %d", name, run.number)
+            log.warning(
+                "%s: psana has no constants for %s run %d", name, run.exp, run.number
+            )
     if not found:
         raise ConstantsError(
-            f"psana has no constants for {', '.join(names)} of run {run.number}"
+            f"psana has no constants for {', '.join(names)} of {run.exp} run {run.number}"
         )
     return found
 

@@ -10,7 +10,7 @@ from smalldata_stream.constants import UNITS
 from smalldata_stream.sources.psana_child_open import import_psana
 from smalldata_stream.sources.psana_messages import ConstantsJob
 
-_SERVER_ERROR = 500
+_NOT_FOUND = 404
 
 WANTED = {*UNITS, "geometry", "status_extra"}
 """What is taken of that which psana has."""
@@ -19,7 +19,8 @@ WANTED = {*UNITS, "geometry", "status_extra"}
 def fetch(job: ConstantsJob) -> dict[str, dict[str, tuple[Any, str]]]:
     """The constants of each detector with where they are from.
 
-    Raises RuntimeError if the web service fails; psana takes that for "there are none".
+    Raises RuntimeError if the web service fails or refuses; psana takes that for "there are
+    none".
     """
     import_psana()
     if job.cache:
@@ -30,13 +31,17 @@ def fetch(job: ConstantsJob) -> dict[str, dict[str, tuple[Any, str]]]:
 
     def ask_and_look(url: str, query: Any = None, timeout: float = 180) -> Any:
         response = ask(url, query=query, timeout=timeout)
-        if response.status_code >= _SERVER_ERROR:
+        if not (response.ok or response.status_code == _NOT_FOUND):
             raise RuntimeError(f"{url}: {response.status_code} {response.reason}")
         return response
 
     MDBWebUtils.get = ask_and_look
-    found = {}
+    found: dict[str, dict[str, tuple[Any, str]]] = {}
     for detector, long_name in job.long_names.items():
+        if MDBWebUtils.pro_detector_name(long_name) is None:
+            # psana would ask on, for the documents of None, which is no JSON.
+            found[detector] = {}
+            continue
         answer = MDBWebUtils.calib_constants_all_types(long_name, exp=job.exp, run=job.run)
         found[detector] = {
             kind: (value, _origin(meta))
