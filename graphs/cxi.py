@@ -8,6 +8,7 @@ from smalldata_stream.detectors.feespec import FeeSpec
 from smalldata_stream.detectors.gas_detector import GasDetector
 from smalldata_stream.detectors.ipm import Ipm
 from smalldata_stream.detectors.light_status import LightStatus
+from smalldata_stream.detectors.phase_cavity import PhaseCavity
 from smalldata_stream.detectors.scan import Scan
 from smalldata_stream.detectors.timetool import TimeTool
 from smalldata_stream.detectors.timing import Timing
@@ -30,6 +31,7 @@ DEFAULTS: list[DefaultDetector] = [
     Epics(EPICS),
     Ebeam(("ebeam", "ebeamh", "EBeam"), name="ebeam"),
     GasDetector(("gasdet", "FEEGasDetEnergy"), name="gasdet"),
+    PhaseCavity(("pcav", "PhaseCavity"), name="pcav"),
     FeeSpec("FEE-SPEC0", name="feeBld"),
     Ipm("HX2-SB1-BMMON", name="ipm_hx2"),
     Ipm("HFX-DG2-BMMON", name="ipm_hfx_dg2"),

@@ -9,6 +9,7 @@ from smalldata_stream.detectors.feespec import FeeSpec
 from smalldata_stream.detectors.gas_detector import GasDetector
 from smalldata_stream.detectors.ipm import Ipm
 from smalldata_stream.detectors.light_status import LightStatus
+from smalldata_stream.detectors.phase_cavity import PhaseCavity
 from smalldata_stream.detectors.scan import Scan
 from smalldata_stream.detectors.timetool import TimeTool
 from smalldata_stream.detectors.timing import Timing
@@ -43,6 +44,7 @@ DEFAULTS: list[DefaultDetector] = [
     Epics(EPICS),
     Ebeam(("ebeam", "ebeamh", "EBeam"), name="ebeam"),
     GasDetector(("gasdet", "FEEGasDetEnergy"), name="gasdet"),
+    PhaseCavity(("pcav", "PhaseCavity"), name="pcav"),
     Ipm("MEC-XT2-PIM-02", name="pim2"),
     Ipm("MEC-XT2-PIM-03", name="pim3"),
     Ipm("MEC-TCTR-DI-01", name="pips-diode-air"),

@@ -10,6 +10,7 @@ from smalldata_stream.detectors.fields_of import FieldsOf
 from smalldata_stream.detectors.gas_detector import GasDetector
 from smalldata_stream.detectors.ipm import Ipm
 from smalldata_stream.detectors.light_status import LightStatus
+from smalldata_stream.detectors.phase_cavity import PhaseCavity
 from smalldata_stream.detectors.scan import Scan
 from smalldata_stream.detectors.timetool import TimeTool
 from smalldata_stream.detectors.timing import Timing
@@ -35,6 +36,7 @@ DEFAULTS: list[DefaultDetector] = [
     Epics(EPICS),
     Ebeam(("ebeam", "ebeamh", "EBeam"), name="ebeam"),
     GasDetector(("gasdet", "FEEGasDetEnergy"), name="gasdet"),
+    PhaseCavity(("pcav", "PhaseCavity"), name="pcav"),
     Ipm(("HFX-DG2-BMMON", "XCS-IPM-02"), name="ipm2"),
     Ipm("XCS-IPM-03", name="ipm3"),
     Ipm(("XCS-SB1-BMMON", "XCS-IPM-04"), name="ipm4"),

@@ -11,6 +11,7 @@ from smalldata_stream.detectors.fields_of import FieldsOf
 from smalldata_stream.detectors.gas_detector import GasDetector
 from smalldata_stream.detectors.ipm import Ipm
 from smalldata_stream.detectors.light_status import LightStatus
+from smalldata_stream.detectors.phase_cavity import PhaseCavity
 from smalldata_stream.detectors.scan import Scan
 from smalldata_stream.detectors.timetool import TimeTool
 from smalldata_stream.detectors.timing import Timing
@@ -39,6 +40,7 @@ DEFAULTS: list[DefaultDetector] = [
     Epics(EPICS),
     Ebeam(("ebeam", "ebeamh", "EBeam"), name="ebeam"),
     GasDetector(("gasdet", "FEEGasDetEnergy"), name="gasdet"),
+    PhaseCavity(("pcav", "PhaseCavity"), name="pcav"),
     # Since the DAQ of LCLS-II.
     Bmmon("Em3l0BmMon"),
     Wave8("Sp1L2Wv8"),

@@ -58,8 +58,8 @@ class DefaultNode(Node):
                 if signal != STEP:
                     _reader_of(readers, signal).want(signal)
         self.damage_of = ""
-        if alias and len(readers) == 1:
-            self.damage_of = f"damage/{readers[0].info.name}"
+        if alias and len(readers) == 1 and readers[0].damage:
+            self.damage_of = readers[0].damage
             self.outputs[f"damage/{group}"] = readers[0].outputs[self.damage_of]
         if len(self.outputs) - bool(self.damage_of) == 1:
             path, spec = next(iter(self.outputs.items()))

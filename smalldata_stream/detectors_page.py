@@ -37,7 +37,8 @@ the run is read. What the graph has before the list stays as it is:
 
 An event in which a detector is missing or damaged has a gap in each of its outputs. Every
 detector that is read has `/damage/<detector>`, and under the name of its group, too, where
-that is another. Parameters are in `/UserDataCfg/<group>`.
+that is another; EPICS and the scan, which are not read out event by event, have none.
+Parameters are in `/UserDataCfg/<group>`.
 
 Runs of LCLS-I that were converted to xtc2 are read by the names that LCLS-I has for the
 same fields; they are in the column *also read as*. Fields that are not listed are written,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smalldata_stream.batch import Batch, Column, Signal, Status, Values, take
 from smalldata_stream.columns import common_events, spread, truth
+from smalldata_stream.detectors.damage import SLOW
 from smalldata_stream.detectors.fields import spec_of
 from smalldata_stream.detectors.units import known_of
 from smalldata_stream.errors import GraphError, did_you_mean
@@ -183,7 +184,8 @@ def output_path(path: str, field: str, spec: Spec) -> str:
 class DetectorNode(Node):
     """A detector: puts what is asked of it into the record, calibrated where it has frames.
 
-    Only the fields that the graph uses are read. ``written`` maps output path to signal.
+    Only the fields that the graph uses are read. ``written`` maps output path to signal,
+    ``damage`` is the path of its damage, empty where it is not read out event by event.
     """
 
     def __init__(self, plan: Plan, info: DetectorInfo):
@@ -193,9 +195,10 @@ class DetectorNode(Node):
         self.read: dict[Signal, str] = {}
         self.frames: tuple[Signal, PerEvent] | None = None
         self._make_frames: Callable[[], None] | None = None
-        self.outputs[f"damage/{info.name}"] = Spec(
-            dtype=np.dtype(bool), long_name=f"1 where {info.name} is there and undamaged"
-        )
+        self.damage = "" if info.name in SLOW else f"damage/{info.name}"
+        if self.damage:
+            says = f"1 where {info.name} is there and undamaged"
+            self.outputs[self.damage] = Spec(dtype=np.dtype(bool), long_name=says)
 
     def want(self, signal: Signal) -> None:
         """Have the source read ``signal``."""
@@ -273,9 +276,9 @@ class DetectorNode(Node):
             batch.record.add(key, batch.columns[signal])
         for path, signal in self.written.items():
             batch.record.add(path, batch.columns[signal])
-        if self.info.name in batch.status:
+        if self.damage and self.info.name in batch.status:
             good = batch.status[self.info.name] == Status.OK
-            batch.record.add(f"damage/{self.info.name}", Column(good))
+            batch.record.add(self.damage, Column(good))
         if self.frames is None or not self.wanted:
             return
         signal, prepared = self.frames

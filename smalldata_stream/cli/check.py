@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from smalldata_stream.cli.source import data_directory, open_source, source_arguments
-from smalldata_stream.cli.tables import outputs_table
+from smalldata_stream.cli.tables import outputs_table, wrapped
 from smalldata_stream.errors import OutputError
 
 
@@ -31,9 +31,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"{graph.path.name} for {a_run.info.exp} run {a_run.info.number}")
         print(outputs_table(g.plan.outputs(), g.plan.totals()))
         for path, why in g.plan.keeps:
-            print(f"left out where /{path} is not true: {why}")
+            print(wrapped(f"left out where /{path} is not true: {why}"))
         for line in g.plan.dropped:
-            print(f"dropped from the graph: {line}")
+            print(wrapped(f"dropped from the graph: {line}"))
         if options.svg:
             try:
                 options.svg.write_text(draw(g.plan), encoding="utf-8")

@@ -2,26 +2,63 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from smalldata_stream.batch import STRING
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.protocols import Spec
 
+WIDTH = 100
+"""Columns of a terminal that what is printed should fit into."""
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None
+) -> str:
     """Rows under a header, in columns as wide as needed.
+
+    With ``width``, where the table would be wider, a long first cell has a line of its own,
+    and the rest of its row follows below.
 
     >>> print(table(["a", "long"], [["1", "x"], ["22", "y"]]))
     a   long
     1   x
     22  y
+    >>> print(table(["a", "b"], [["a long name", "x"], ["22", "y"]], width=8))
+    a      b
+    a long name
+           x
+    22     y
     """
     lines = [header, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+    if width is not None:
+        others = sum(2 + one for one in widths[1:])
+        widths[0] = min(widths[0], max(len(header[0]), width - others))
+    made = []
+    for first, *rest in lines:
+        if len(first) > widths[0]:
+            made.append(first)
+            first = ""
+        cells = zip([first, *rest], widths, strict=True)
+        made.append("  ".join(cell.ljust(w) for cell, w in cells).rstrip())
+    return "\n".join(made)
+
+
+def wrapped(line: str, width: int = WIDTH) -> str:
+    """A long line as several, those after the first indented; no word is cut.
+
+    >>> print(wrapped("dropped from the graph: cam, pcav: not in this run", 30))
+    dropped from the graph: cam,
+        pcav: not in this run
+    """
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
@@ -62,11 +99,11 @@ def dropped_lines(dropped: Sequence[str]) -> list[str]:
 
 
 def shape_text(spec: Spec) -> str:
-    """Shape of one event's value, as people write it."""
+    """Shape of one event's value, as people write it; some only the first event tells."""
     if spec.kind == "ragged":
         return "(n)"
     if spec.shape is None:
-        return "(at the first event)"
+        return "(first event)"
     return "" if spec.shape == () else " x ".join(map(str, spec.shape))
 
 
@@ -81,7 +118,7 @@ def bytes_per_event(spec: Spec) -> str:
 
 
 def outputs_table(outputs: Mapping[str, Spec], totals: Mapping[str, Spec]) -> str:
-    """What is written: dataset, shape, dtype, unit, bytes per event."""
+    """What is written: dataset, shape, dtype, unit, bytes per event; `WIDTH` wide."""
     rows = [["/timestamp", "", "int64", "", "8"]]
     rows += [
         [f"/{path}", shape_text(s), dtype_text(s), s.unit, bytes_per_event(s)]
@@ -91,7 +128,7 @@ def outputs_table(outputs: Mapping[str, Spec], totals: Mapping[str, Spec]) -> st
         [f"/{path}", shape_text(s), dtype_text(s), s.unit, "once"]
         for path, s in sorted(totals.items())
     ]
-    return table(["dataset", "shape", "dtype", "unit", "bytes/event"], rows)
+    return table(["dataset", "shape", "dtype", "unit", "bytes/event"], rows, WIDTH)
 
 
 def dtype_text(spec: Spec) -> str:

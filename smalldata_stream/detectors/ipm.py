@@ -40,8 +40,12 @@ class Ipm(OneDetector):
     Where the data have the four channels or voltages alone, they are computed:
     channel = ``scale`` (volts - ``base``), sum of the channels, x = ``x_scale`` (c1 - c3) /
     (c1 + c3), y = ``y_scale`` (c0 - c2) / (c0 + c2). Without light there is no position: a
-    gap. Which diode is where is a convention; where the beamline has another, the signs and
-    axes differ from what its DAQ would have computed.
+    gap.
+
+    Sum and positions are those of LCLS-I's DAQ (ipimb/LusiDiagFex.cc of its package pds),
+    which takes diodes 1 and 3 for x, 0 and 2 for y, in all boxes; the signs of the scales
+    say how a box is mounted. Its channel is scale (base - volts): take its ``base``,
+    ``x_scale`` and ``y_scale`` as they are, and its ``scale`` with the other sign.
 
     Parameters
     ----------

@@ -90,6 +90,30 @@ def test_check_shows_datasets_and_draws(run: SimulatedFiles, tmp_path: Path) -> 
     assert not list(tmp_path.glob("*.h5"))
 
 
+def test_check_fits_a_terminal_and_hides_no_name(
+    run: SimulatedFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "twice_the_pulse_energy_of_the_gas_monitor_upstream_of_the_attenuator"
+    text = f"""
+def graph(g, run):
+    g.defaults("xpp")
+    twice = g.function(lambda e: 2 * e, g.gmd()["energy"], name="gmd/{long}", unit="mJ")
+    twice.plot.scan("scan/lxt")
+"""
+    words = map(str, ["check", graph(tmp_path, text), *where(run)])
+    assert main([*words]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 100
+    assert re.search(rf"\n/gmd/{long}\n +float64 +mJ +8\n", said)
+    assert re.search(
+        rf"\n/plots/gmd/{long}_scan/position\n +\(first event\) +float64", said
+    )
+    assert re.search(r"\n/gmd/energy +float64 +mJ +8\n", said)
+    (_, _, dropped) = said.partition("epics: no EPICS variable ")
+    names = " ".join(dropped.partition("\ndropped")[0].split()).split(", ")
+    assert {"att_T", "gon_kappa_samz", "las_drift_correction"} <= set(names)
+
+
 def test_describe_tells_what_a_run_holds(run: SimulatedFiles, tmp_path: Path) -> None:
     done = command("describe", *where(run), cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ from smalldata_stream.detectors.scan import Scan
 from smalldata_stream.detectors.timing import Timing, table_of
 from smalldata_stream.graph import Graph, build
 from smalldata_stream.run import RunInfo
-from smalldata_stream.testing.detectors import Data, run_of
+from smalldata_stream.testing.detectors import Data, batch_of, run_of
 
 RUN = run_of(
     {
@@ -56,6 +56,31 @@ def test_what_the_run_does_not_have_is_said() -> None:
     with pytest.raises(NotInRun, match="no EPICS variable txt, other") as caught:
         Epics(("txt", "other")).read(RUN)
     assert "lxt" in caught.value.hint
+
+
+def test_what_is_not_read_out_event_by_event_has_no_damage() -> None:
+    scan = Data(type="scan", fields={("raw", "motor"): [1.0, 2.0]})
+    gmd = Data(type="gmd", fields={("raw", "energy"): [1.0, None]})
+    tool = {("raw", "TTSPEC:FLTPOS"): [100.0, 0.0]}
+    data = {"epics": Data(type="epics", fields=tool), "scan": scan, "gmd": gmd}
+
+    def write(g: Graph, run: RunInfo) -> None:
+        g.epics()
+        g.epics(name="epicsUser")
+        g.scan()
+        g.timetool("epics")
+        g.gmd()
+        g.damage()
+
+    g = build(write, run_of(data))
+    batch = batch_of(data)
+    g.plan.push(batch)
+    assert not g.plan.failures
+    assert {path for path in g.plan.outputs() if "damage" in path} == {"damage/gmd"}
+    assert np.asarray(batch.record["damage/gmd"].values).tolist() == [True, False]
+    assert {"epics", "epicsUser", "scan", "tt", "gmd", "damage"} == {
+        path.partition("/")[0] for path in g.plan.outputs()
+    }
 
 
 def test_the_configuration_has_name_and_pv() -> None:

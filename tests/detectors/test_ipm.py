@@ -72,3 +72,22 @@ def test_large_counts_do_not_wrap() -> None:
     found = written(Data(type="ipimb", fields={("raw", "channel"): list(full)}))
     assert found["sum"] == [4 * 65535]
     assert found["xpos"] == [0.0]
+
+
+def test_the_numbers_of_the_daqs_configuration() -> None:
+    """A box whose signal takes the voltage down from its base, in the words of pds."""
+    base, scale, x_scale, y_scale = (9.5, 9.0, 9.5, 8.0), (2.0, 1.0, 0.5, 4.0), -3.0, 2.0
+    volts = [4.5, 6.0, 8.5, 7.5]
+    daq = [s * (b - v) for b, s, v in zip(base, scale, volts, strict=True)]
+    fields = {("raw", f"channel{i}Volts"): [v] for i, v in enumerate(volts)}
+    found = written(
+        Data(type="ipimb", fields=fields),
+        base=base,
+        scale=tuple(-s for s in scale),
+        x_scale=x_scale,
+        y_scale=y_scale,
+    )
+    assert found["channels"][0].tolist() == daq == [10.0, 3.0, 0.5, 2.0]
+    assert found["sum"] == [15.5]
+    assert found["xpos"] == [-3.0 * (3.0 - 2.0) / (3.0 + 2.0)]
+    assert found["ypos"] == [2.0 * (10.0 - 0.5) / (10.0 + 0.5)]
