@@ -3,8 +3,8 @@
 psmon's wire is ``topic NUL`` and a pickled plot object; it is trusted networks only that
 pickles belong on. This sink only ever sends them.
 
-Source: psmon, https://github.com/lcls-psana/psmon (classes and wire as of its plots.py and
-app.py).
+Source: psmon, https://github.com/slaclab/psmon, 1.0.9, and the older one of
+https://github.com/lcls-psana/psmon (classes and wire as of their plots.py and app.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from smalldata_stream.batch import Array
 from smalldata_stream.message import Message
 
 PORT = 12301
-"""Where psplot looks unless told otherwise; requests go to the next port."""
+"""Where an older psplot looks unless told otherwise, a newer one at 12323; requests go to
+the port after it."""
 
 PLOTS_PREFIX = "plots/"
 
@@ -109,6 +110,9 @@ def pickled_plot(message: Message) -> bytes:
         "title": metadata.get("title") or message.topic,
         "xlabel": metadata.get("x_label"),
         "ylabel": metadata.get("y_label"),
+        # psmon 1.0 asks of every plot whether an axis holds dates; older ones do not look.
+        "xdate": False,
+        "ydate": False,
     }
     return pickled(f"psmon.plots\n{name}\n", common | convert(message))
 
@@ -153,8 +157,7 @@ def xy(
 ) -> dict[str, Any]:
     """A curve or points; several where ``x`` and ``y`` are lists."""
     lines = {"leg_label": legend, "leg_offset": None, "formats": formats}
-    # Newer builds of psmon ask whether an axis holds dates; older ones do not look.
-    return {"xdata": x, "ydata": y, **lines, "xdate": False, "ydate": False}
+    return {"xdata": x, "ydata": y, **lines}
 
 
 def curves(message: Message, x: str) -> dict[str, Any]:
