@@ -23,6 +23,7 @@ from smalldata_stream.modes.joined import JoinedRun
 from smalldata_stream.modes.live import LiveOptions
 from smalldata_stream.modes.relay import (
     Began,
+    Behind,
     Broken,
     Job,
     Learned,
@@ -161,6 +162,9 @@ class _Crew:
         elif isinstance(message, Taken):
             if worker.run is not None:
                 worker.run.take(worker.number, message)
+        elif isinstance(message, Behind):
+            if worker.run is not None:
+                worker.run.wait_for(worker.number, message.is_so)
         elif isinstance(message, Shown):
             if worker.run is not None:
                 worker.run.merge(worker.number, message)

@@ -64,6 +64,12 @@ class InOrder:
         """Rows that wait."""
         return sum(len(one.kept) for one in self._waiting)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows that wait."""
+        columns = (column for one in self._waiting for column in one.record.values())
+        return sum(column.values.nbytes for column in columns)
+
     def put(
         self,
         worker: object,
@@ -83,17 +89,22 @@ class InOrder:
         """Wait for this worker no more."""
         self._newest.pop(worker, None)
 
-    def ready(self, workers: Collection[object]) -> Iterator[Rows]:
-        """The rows that can be handed on while these workers may bring more."""
+    def ready(self, workers: Collection[object], *, overdue: bool = True) -> Iterator[Rows]:
+        """The rows that can be handed on while these workers may bring more.
+
+        With ``overdue``, those too that have waited for ``seconds``.
+        """
         if not self._waiting:
             return
         limit = min((self._newest.get(one, -1) for one in workers), default=None)
         if limit is None:
             yield from self._until(None)
             return
-        old = time.monotonic() - self.seconds
-        overdue = [int(one.timestamps[-1]) for one in self._waiting if one.came <= old]
-        yield from self._until(max([limit, *overdue]))
+        if overdue:
+            old = time.monotonic() - self.seconds
+            late = [int(one.timestamps[-1]) for one in self._waiting if one.came <= old]
+            limit = max([limit, *late])
+        yield from self._until(limit)
 
     def _until(self, limit: int | None) -> Iterator[Rows]:
         """Hand on what is not later than ``limit``."""

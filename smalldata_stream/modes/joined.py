@@ -27,6 +27,9 @@ from smalldata_stream.sources.shmem_losses import BROKEN, DROPPED, NOT_SENT, TWI
 LATE = "came from its worker after the collector's window"
 """Why events are not in the file that a worker has reduced; plots have them."""
 
+BEHIND_SECONDS, BEHIND_BYTES = 120.0, 1 << 30
+"""So long, and with so much in memory, rows wait for a worker that catches up."""
+
 GRACE_SECONDS = 2.0
 """A worker that begins a run so much later than the others end it joins them still."""
 
@@ -67,6 +70,7 @@ class JoinedRun:
         outputs = self._session.declaration.outputs
         self._rows = InOrder(outputs, window_seconds)
         self._from = time.monotonic() + window_seconds
+        self._behind: dict[int, float] = {}
         self._ledgers: dict[int, Ledger] = {}
         self._done = Ledger()
         self._newest: dict[int, int] = {}
@@ -91,7 +95,15 @@ class JoinedRun:
         self.inside.discard(worker)
         self.left_at = time.monotonic()
         self._rows.leave(worker)
+        self._behind.pop(worker, None)
         self._keep(worker)
+
+    def wait_for(self, worker: int, behind: bool) -> None:
+        """A worker may bring old events from now on, or has caught up."""
+        if behind:
+            self._behind[worker] = time.monotonic() + BEHIND_SECONDS
+        else:
+            self._behind.pop(worker, None)
 
     def retire(self) -> None:
         """Another run, or graph, is shown from now on; this one still ends as it should."""
@@ -188,7 +200,9 @@ class JoinedRun:
     def _write(self) -> None:
         if time.monotonic() < self._from:  # other workers may begin with earlier events
             return
-        for timestamps, record in self._rows.ready(self.inside):
+        waits = max(self._behind.values(), default=0.0) > time.monotonic()
+        overdue = not waits or self._rows.nbytes > BEHIND_BYTES
+        for timestamps, record in self._rows.ready(self.inside, overdue=overdue):
             self._session.write(timestamps, record)
 
     def _keep(self, worker: int) -> None:

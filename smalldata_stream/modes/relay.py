@@ -86,6 +86,16 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """Whether the worker may bring events much older than those of the others.
+
+    It has compiled kernels, or compiles them now, and catches up.
+    """
+
+    is_so: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """What was added to the totals since the last time; everything else as it is now.
 
@@ -165,12 +175,13 @@ class Relay:
         self._session: Session | None = None
         self._read: tuple[Times, Times, int] | None = None
         self._kept: tuple[Times, Mapping[str, Column]] | None = None
+        self._behind = False
 
     # ------------------------------------------------------------------ as what is shown
 
     def begin(self, session: Session) -> None:
         """A graph begins."""
-        self._session, self._due = session, 0.0
+        self._session, self._due, self._behind = session, 0.0, False
         graph, known = session.declaration.provenance["graph"], self.run.description
         self.send(Began(session.run, graph, known))
 
@@ -201,6 +212,9 @@ class Relay:
 
     def read(self, timestamps: Times, enabled: Times, nbytes: int) -> None:
         """A batch goes into the graph now."""
+        if self._session is not None and self.run.behind != self._behind:
+            self._behind = self.run.behind
+            self.send(Behind(self._behind))
         self._read = (timestamps, enabled, nbytes)
 
     def flush(self) -> None:
@@ -301,5 +315,5 @@ class SharedRun(Askable):
             self._relay.flush()
 
 
-Message: TypeAlias = Began | Taken | Shown | Refused | Broken
+Message: TypeAlias = Began | Behind | Taken | Shown | Refused | Broken
 """What a worker says."""

@@ -87,7 +87,6 @@ class ShmemSource:
             memory=self.memory,
             stale_seconds=self.stale_seconds,
             timeout=timeout,
-            patient=self.alone,
         ) as feed:
             while (
                 head := feed.next_run(self.first_events, self.first_seconds)

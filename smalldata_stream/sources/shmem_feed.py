@@ -113,12 +113,8 @@ class Feed:
         memory: int,
         stale_seconds: float,
         timeout: float | None,
-        patient: bool = True,
     ) -> None:
-        """With a ``timeout`` of None a server may be away for ever.
-
-        ``patient``: see `wait_for_reader`.
-        """
+        """With a ``timeout`` of None a server may be away for ever."""
         self.memory = memory
         self.where = f"shared memory {tag!r}"
         self.counts: Counter[str] = Counter()
@@ -133,7 +129,6 @@ class Feed:
         self._met = False
         self._configure: list[bytes] = []
         self._fresh = False
-        self._waits = patient
         self._catching_up: Patience | None = None
         self._left = 0
 
@@ -148,11 +143,14 @@ class Feed:
         """Give up nothing for its age until the reader has caught up with what waits.
 
         It makes itself ready now, and may be slow for once; as long as there is memory no
-        event is lost for that. It has a minute. Where others have their share of the events
-        it must keep pace with them instead.
+        event is lost for that. It has a minute.
         """
-        if self._waits:
-            self._catching_up = Patience(_CATCH_UP_SECONDS)
+        self._catching_up = Patience(_CATCH_UP_SECONDS)
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether the reader may be far behind what comes."""
+        return self._catching_up is not None
 
     def _caught_up(self, parts: Sequence[Part]) -> bool:
         """Whether what has come has not waited long."""

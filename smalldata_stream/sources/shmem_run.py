@@ -162,6 +162,11 @@ class ShmemRun:
         return Queue(waiting, self.losses.counts[DROPPED])
 
     @property
+    def behind(self) -> bool:
+        """Whether the reader has yet to catch up with what came when it was not ready."""
+        return self.feed.catching_up
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will come."""
         return self._end is not None
@@ -196,8 +201,10 @@ class ShmemRun:
                 if self._unknown:
                     self._look_again()
                 new, self._new_signals = self._new_signals, False
+                if new:  # kernels may be compiled for them now ...
+                    self.feed.wait_for_reader()
                 yield from reader.batches(self._table(), limits)
-                if new:  # kernels may have been compiled for them just now
+                if new:  # ... and there is as much time afterwards for what came meanwhile
                     self.feed.wait_for_reader()
                 reader.forget(max(self._last, 0))
                 self._forget()

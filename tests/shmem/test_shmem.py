@@ -244,13 +244,18 @@ def test_a_slow_reader_gets_the_newest_and_is_told(tmp_path: Path) -> None:
     assert between(counts) / 2 < sum(told.values()) <= missing
 
 
-def test_events_wait_while_the_reader_makes_itself_ready(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_events_wait_while_the_reader_makes_itself_ready(
+    tmp_path: Path, alone: bool
+) -> None:
     tag, counts, depths = new_tag(), list[int](), list[int]()
     path = write_run(tmp_path / "a.xtc2", 100)
     with Playing(path, tag=tag, rate_hz=200) as playing:
         # Slabs of a few events, all of which have waited too long when they are asked for.
-        for run in first_run(tag, first_events=1, memory=64 * 4096, stale_seconds=1e-6):
+        slabs: dict[str, Any] = {"memory": 64 * 4096, "stale_seconds": 1e-6}
+        for run in first_run(tag, first_events=1, alone=alone, **slabs):
             for batch in run.batches([COUNT], BatchLimits(events=1)):
+                assert run.behind
                 if not counts:
                     playing.join()  # as if kernels were compiled for the first batch
                 counts += map(int, batch.columns[COUNT].values)
