@@ -25,6 +25,9 @@ BLOCK = 512
 NEAR = 1e-6
 """So near to an edge, in bins, the edge itself says on which side of it a value is."""
 
+CELLS = 2048
+"""Bins that are not equal are found from so many equal cells between the outer edges."""
+
 
 @compiled
 def _equal(edges: Floats, first: float, per: float) -> bool:
@@ -72,7 +75,68 @@ def _guess(
 
 
 @compiled
+def _cell(t: float) -> Any:
+    """The cell of a place, in cells; of what is no number, too."""
+    t = t if t > 0.0 else 0.0
+    return np.int32(t if t < CELLS - 1.0 else CELLS - 1.0)
+
+
+@compiled
+def _cells(edges: Floats) -> tuple[NDArray[np.int32], int]:
+    """How many edges are in all cells before each; the power of 2 up to the most in one.
+
+    Empty where the bins are equal. Cells are found with the same arithmetic for edges and
+    values, in which a larger number is never in an earlier cell: a value is not below the
+    edges in cells before its own, and below those in cells after it.
+    """
+    first, last = edges[0], edges[edges.size - 1]
+    if _equal(edges, first, (edges.size - 1) / (last - first)):
+        return np.zeros(0, np.int32), 0
+    before = np.zeros(CELLS + 1, np.int32)
+    for k in range(edges.size):
+        before[_cell((edges[k] - first) * (CELLS / (last - first))) + 1] += 1
+    half = 1
+    for c in range(CELLS):
+        while 2 * half <= before[c + 1]:
+            half *= 2
+        before[c + 1] += before[c]
+    return before, half
+
+
+@compiled
+def _find(
+    values: Array,
+    good: Any,
+    edges: Floats,
+    before: NDArray[np.int32],
+    half: int,
+    place: NDArray[np.int32],
+) -> None:
+    """The place of each value, exactly, in bins that are not equal."""
+    bins = edges.size - 1
+    first, last = edges[0], edges[bins]
+    per = CELLS / (last - first)
+    for p in range(values.size):
+        x = np.float64(values[p])
+        inside = (x >= first) & (x <= last)
+        c = np.uint32(_cell((x - first) * per if inside else 0.0))
+        # How many edges it is not below, by halves, each time with the same steps: what
+        # the data decide at random is no branch.
+        k: Any = np.int64(before[c])
+        end: Any = np.int64(before[c + np.uint32(1)])
+        step = half
+        while step > 0:
+            n: Any = min(k + step, end)
+            k = n if edges[np.uint64(max(n - 1, 0))] <= x else k
+            step >>= 1
+        k = min(k, bins) if inside else (bins + 1 if x > last else 0)
+        k = k if x - x == 0 else bins + 2
+        place[p] = np.int32(k if is_good(good, p) else bins + 3)
+
+
+@compiled
 def _correct(values: Array, edges: Floats, bins: int, place: NDArray[np.int32]) -> None:
+    """Look at the edges themselves."""
     for p in range(values.size):
         k = place[p] - 1
         if k < 0 or k >= bins:
@@ -98,20 +162,27 @@ def _add_places(place: NDArray[np.int32], private: NDArray[np.int64]) -> None:
 
 @compiled
 def _count(
-    values: Array, good: Any, edges: Floats, private: NDArray[np.int64], counts: Array
+    values: Array,
+    good: Any,
+    edges: Floats,
+    cells: tuple[NDArray[np.int32], int],
+    private: NDArray[np.int64],
+    counts: Array,
 ) -> None:
-    """Add to ``counts``, ``(bins + 3,)``."""
+    """Add to ``counts``, ``(bins + 3,)``; ``cells`` are `_cells`."""
     bins = edges.size - 1
     first, last = edges[0], edges[bins]
     per = bins / (last - first)
-    equal = _equal(edges, first, per)
+    before, half = cells
     place = np.empty(BLOCK, np.int32)
     private[:] = 0
     for start in range(0, values.size, BLOCK):
         stop = min(start + BLOCK, values.size)
         some, found = values[start:stop], place[: stop - start]
-        near = _guess(some, part(good, start, stop), first, last, per, bins, found)
-        if near > 0 or not equal:
+        of_some = part(good, start, stop)
+        if before.size:
+            _find(some, of_some, edges, before, half, found)
+        elif _guess(some, of_some, first, last, per, bins, found):
             _correct(some, edges, bins, found)
         _add_places(found, private)
     for k in range(bins + 3):
@@ -141,9 +212,9 @@ def add_counts(
     >>> counts.tolist()
     [1, 1, 2, 1, 1]
     """
-    private = np.empty((PRIVATE, edges.size + 3), np.int64)
+    private, cells = np.empty((PRIVATE, edges.size + 3), np.int64), _cells(edges)
     for i in range(values.shape[0]):
-        _count(values[i], good, edges, private, counts)
+        _count(values[i], good, edges, cells, private, counts)
 
 
 @compiled
@@ -157,10 +228,10 @@ def count_each(
     >>> counts.tolist()
     [[0, 1, 1, 0], [0, 2, 0, 0]]
     """
-    private = np.empty((PRIVATE, edges.size + 3), np.int64)
+    private, cells = np.empty((PRIVATE, edges.size + 3), np.int64), _cells(edges)
     counts[:] = 0
     for i in range(values.shape[0]):
-        _count(values[i], good, edges, private, counts[i])
+        _count(values[i], good, edges, cells, private, counts[i])
 
 
 @compiled
@@ -175,7 +246,7 @@ def count_lists(
     >>> counts[:, 1:-2].tolist()
     [[1, 0], [0, 2]]
     """
-    private = np.empty((PRIVATE, edges.size + 3), np.int64)
+    private, cells = np.empty((PRIVATE, edges.size + 3), np.int64), _cells(edges)
     counts[:] = 0
     for i in range(offsets.size - 1):
-        _count(values[offsets[i] : offsets[i + 1]], None, edges, private, counts[i])
+        _count(values[offsets[i] : offsets[i + 1]], None, edges, cells, private, counts[i])

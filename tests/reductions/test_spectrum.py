@@ -74,6 +74,29 @@ def test_counts_are_those_of_numpy(values: list[float], edges: list[float]) -> N
     np.testing.assert_array_equal(np.asarray(got)[0], np.histogram(finite, bins)[0])
 
 
+@pytest.mark.parametrize(
+    "edges",
+    [
+        np.geomspace(1e-9, 1e6, 150),
+        np.concatenate([[-1e5], 3 + np.geomspace(1e-15, 1e-3, 50), [200.0]]),
+        1 + np.spacing(1.0) * np.arange(9)[[0, 1, 2, 5, 8]],
+        np.array([-1.5e308, -1.0, 0.0, 1e-300, 1.5e308]),
+    ],
+)
+def test_bins_of_very_different_widths(edges: Array) -> None:
+    rng = np.random.default_rng(4)
+    beside = [np.nextafter(edges, to) for to in (-np.inf, np.inf)]
+    drawn = [rng.normal(0, 50, 700), 10 ** rng.uniform(-12, 7, 700)]
+    values = rng.permutation(np.concatenate([edges, *beside, *drawn]))[None]
+    spec = Spec(dtype=values.dtype, shape=values.shape[1:])
+    found = Spectrum(bins=edges).prepare(spec).compute(values)["histogram"]
+    # `numpy.histogram` by the definition of its bins.
+    number = np.searchsorted(edges, values[0], side="right")
+    number[values[0] == edges[-1]] = len(edges) - 1
+    want = np.bincount(number, minlength=len(edges) + 1)[1 : len(edges)]
+    np.testing.assert_array_equal(np.asarray(found)[0], want)
+
+
 def test_the_edges_are_in_the_configuration() -> None:
     prepared = Spectrum(bins=(0, 3, 3)).prepare(Spec(dtype=np.dtype("u2"), shape=(5,)))
     np.testing.assert_array_equal(prepared.config["edges"], [0, 1, 2, 3])
