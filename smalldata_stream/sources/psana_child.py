@@ -80,7 +80,7 @@ def read(job: Job, talk: socket.socket, outbox: Outbox, seen: memoryview[int]) -
     outbox.put(Described(describe(opened, description, job), tuple(methods.info)))
     request = wire.receive(talk)
     count(seen, 0)
-    batches = Batches(opened, layout, description, request, methods)
+    batches = Batches(opened, layout, description, request, methods, job.times)
     while True:
         stops = [n for n in (job.stop, request.stop) if n is not None]
         stop = min(stops, default=None)

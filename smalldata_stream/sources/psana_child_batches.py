@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalldata_stream.run import FieldInfo
 from smalldata_stream.sources.psana_child_describe import Layout
@@ -20,7 +21,7 @@ from smalldata_stream.sources.psana_messages import Request
 from smalldata_stream.sources.psana_wire import Packed, PackedBatch
 from smalldata_stream.xtc2.describe import Description
 
-_BEGIN_STEP, _L1_ACCEPT = 6, 12
+_END_RUN, _BEGIN_STEP, _L1_ACCEPT = 5, 6, 12
 
 
 class Batches:
@@ -33,8 +34,11 @@ class Batches:
         description: Description,
         request: Request,
         methods: Methods,
+        times: NDArray[np.uint64] | None = None,
     ):
+        """``times`` are those of the events in order, where they are known."""
         self._opened = opened
+        self._gate = opened.gate(times)
         self._limits = request.limits
         self._moments = Moments(opened)
         self._signals = {signal: i for i, signal in enumerate(request.signals)}
@@ -85,6 +89,8 @@ class Batches:
         ``progress`` is told the number of events that psana has got over.
         """
         began = 0.0
+        if self._gate is not None:
+            self._gate.open(skip, stop)
         while stop is None or self._events < stop:
             dgrams = self._moments.following()
             if dgrams is None:
@@ -93,11 +99,11 @@ class Batches:
             if kind != _L1_ACCEPT:
                 self._transition(kind, dgrams)
                 continue
-            self._events += 1
+            timestamp = next(d for d in dgrams if d is not None).timestamp()
+            self._events = self._number(timestamp)
             progress(self._events)
             if self._events <= skip:
                 continue
-            timestamp = next(d for d in dgrams if d is not None).timestamp()
             if timestamp <= self._last:
                 self._lost["events that come after one of the same or a later time"] += 1
                 continue
@@ -109,6 +115,10 @@ class Batches:
                 yield self._close()
         if self._timestamps:
             yield self._close()
+
+    def _number(self, timestamp: int) -> int:
+        """How many events psana has got over with this one."""
+        return self._events + 1 if self._gate is None else self._gate.number(timestamp)
 
     def _transition(self, kind: int, dgrams: Sequence[Any]) -> None:
         self._step += kind == _BEGIN_STEP
@@ -156,16 +166,21 @@ class Moments:
     """The datagrams of a run; ends where psana raises, and keeps what it raised."""
 
     def __init__(self, opened: Opened):
-        self._dgrams = iter(opened.dgrams())
+        self._dgrams = opened.dgrams()
+        self._over = False
         self.error: Exception | SystemExit | None = None
 
     def following(self) -> Sequence[Any] | None:
         """Those of the next event or transition; None at the end."""
-        try:
-            return next(self._dgrams, None)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (psana raises what it likes)
-            self.error = error
+        if self._over:
             return None
+        try:
+            found = next(self._dgrams, None)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (psana raises what it likes)
+            self._over, self.error = True, error
+            return None
+        self._over = found is not None and service(found) == _END_RUN
+        return None if self._over else found
 
 
 def bytes_per_event(info: FieldInfo) -> int:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smalldata_stream.batch import Signal
+from smalldata_stream.sources.psana_child_gate import Gate
 from smalldata_stream.sources.psana_messages import Job
 from smalldata_stream.sources.psana_samples import DgramInFile
-
-_END_RUN = 5
 
 
 def stand_in_for_krtc() -> None:
@@ -103,12 +105,24 @@ class Opened:
         os.close(file)
         return Dgram(config=self.configures[one.stream], view=raw, offset=0)
 
+    def gate(self, times: NDArray[np.uint64] | None) -> Gate | None:
+        """Have psana read chosen events alone; ``times`` are those of all, in order.
+
+        None where that cannot be: it can where psana reads small data first.
+        """
+        reader = getattr(self.run._evt_iter, "smdr_man", None)
+        if reader is None or times is None:
+            return None
+        self.run._evt_iter.smdr_man = gate = Gate(reader, times)
+        return gate
+
     def dgrams(self) -> Iterator[Sequence[Any]]:
-        """One list per event or transition: the datagram of each stream, or None."""
-        for dgrams in self.run._evt_iter:
-            if service(dgrams) == _END_RUN:
-                return
-            yield dgrams
+        """One list per event or transition: the datagram of each stream, or None.
+
+        Can go on after its end where a gate was the reason for it.
+        """
+        dgrams: Iterator[Sequence[Any]] = self.run._evt_iter
+        return dgrams
 
     def experiment(self) -> tuple[str, int] | None:
         """Experiment and number as BeginRun has them."""

@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smalldata_stream.batch import BatchLimits, Signal
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.psana_samples import DgramInFile
@@ -20,7 +23,8 @@ class Job:
     """Open a run: number ``index`` of a file, or the one in a directory.
 
     ``order`` is that of the detectors, ``samples`` are looked at for shapes; ``stop`` is
-    the number of events to read, where it is known that more kill psana.
+    the number of events to read, where it is known that more kill psana; ``times`` are
+    those of the events, where every stream has them in order and none twice.
     """
 
     index: int = 0
@@ -33,6 +37,7 @@ class Job:
     order: tuple[Place, ...] = ()
     samples: tuple[DgramInFile, ...] = ()
     stop: int | None = None
+    times: NDArray[np.uint64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.errors import PsanaError, SourceError
 from smalldata_stream.protocols import Fault
@@ -51,14 +54,22 @@ def run_by_psana(
     PsanaError
         If psana is absent, refuses the files, or dies on them.
     """
-    job = _job(parts, index, bool(streams))
     events = [(str(part.stream.path), part.events) for part in parts]
     table = build_events(events, log)
+    rows = [part.events["timestamp"] for part in parts]
+    in_order = all((one[1:] > one[:-1]).all() for one in rows)
+    job = _job(parts, index, table.timestamps if in_order else None, several=bool(streams))
     size = BLOCKS * table.block_size
     return PsanaRun(job, len(table.timestamps), log, streams, size=size)
 
 
-def _job(parts: Sequence[StreamRun], index: int, several: bool) -> Job:
+def _job(
+    parts: Sequence[StreamRun],
+    index: int,
+    times: NDArray[np.uint64] | None,
+    *,
+    several: bool,
+) -> Job:
     source = f"psana: {', '.join(str(part.stream.path) for part in parts)}"
     if not any(len(part.transitions(Service.BEGIN_RUN)) for part in parts):
         raise PsanaError(f"{source}: without a BeginRun psana does not see the run")
@@ -75,6 +86,7 @@ def _job(parts: Sequence[StreamRun], index: int, several: bool) -> Job:
         source=source,
         order=order(parts),
         samples=samples(parts),
+        times=times,
     )
 
 
@@ -154,7 +166,8 @@ class PsanaRun:
     def blocks(self, signals: Collection[Signal], limits: BatchLimits) -> PsanaBlocks:
         """The run in blocks, for several readers; see `protocols.Divisible`.
 
-        psana gets over all events in every reader; those of the others are not decoded.
+        Each reader has a psana that reads the events of its blocks and gets over the others
+        in the small data; of a run in one file, which has none, psana reads all.
         """
         request = self._request(signals, limits)
         self._divided = True
