@@ -52,8 +52,9 @@ def follow(options: argparse.Namespace) -> int:
             command="smalldata-stream " + shlex.join(sys.argv[1:]),
         )
         for report in reports(options, live):
+            written = report.sink.path if isinstance(report.sink, Hdf5Sink) else None
             # What shared memory did not hand over is no damage.
-            tell(report, options.output, damaged="" if options.shmem else "damaged data: ")
+            tell(report, written, damaged="" if options.shmem else "damaged data: ")
             sys.stdout.flush()  # a session may last a shift, and its log be read meanwhile
     return 0
 

@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnProcess
 from smalldata_stream.errors import GraphError, SourceError
 from smalldata_stream.graph import FindConstants
 from smalldata_stream.loading import graph_of
+from smalldata_stream.modes.display import tell_error
 from smalldata_stream.modes.joined import JoinedRun
 from smalldata_stream.modes.live import LiveOptions
 from smalldata_stream.modes.relay import (
@@ -108,7 +109,7 @@ class _Crew:
     _workers: list[_Worker] = field(default_factory=list)
     _runs: dict[Key, JoinedRun] = field(default_factory=dict)
     _reports: list[Report] = field(default_factory=list)
-    _refused: str = ""
+    _told: tuple[tuple[str, int, int], str] | None = None
 
     def start(self) -> None:
         """Start all processes."""
@@ -199,15 +200,16 @@ class _Crew:
 
     def _tell_error(self, run: RunInfo, error: str) -> None:
         """Every worker says it, in its time; it is told once."""
-        if error == self._refused:
+        key = (run.exp, run.number, run.begin)
+        if (key, error) == self._told:
             return
-        self._refused = error
+        self._told = (key, error)
         if error:
             log.error("%s", error)
         if self.options.metrics is not None:
             self.options.metrics.graph_broken(bool(error))
-        for publisher in self.options.publishers:
-            publisher.tell({"exp": run.exp, "run": run.number, "error": error})
+        begun = any(known[:3] == key for known in self._runs)
+        tell_error(self.options.publishers, run, error, begun=begun)
 
     def _bury(self, worker: _Worker) -> None:
         worker.process.join(END_SECONDS)

@@ -96,11 +96,14 @@ class Display:
         # A round has the newest values, too: they come at least as often as rounds do.
         self._values = Pace(VALUES_SECONDS, self._budget, longest=math.inf)
         self._sequence = 0
+        self._begun = False
 
     def begin(self, session: Session) -> None:
         """A graph begins: its plots are listed before the first event."""
+        self._begun = True
         for publisher in self._publishers:
             publisher.forget()
+            publisher.tell(told(session, session.ledger))
             for topic, plot in session.plan.plots().items():
                 publisher.describe(topic, asdict(plot))
         self._pace.hurry()
@@ -152,8 +155,7 @@ class Display:
 
     def tell_error(self, run: RunInfo, error: str) -> None:
         """Say that the graph does not build; an empty text says that it does."""
-        for publisher in self._publishers:
-            publisher.tell({"exp": run.exp, "run": run.number, "error": error})
+        tell_error(self._publishers, run, error, begun=self._begun)
 
     def _plot(self, session: Session, topic: str) -> Callable[[], Message]:
         sequence = self._sequence
@@ -172,6 +174,20 @@ class Display:
             return message
 
         return make
+
+
+def tell_error(
+    publishers: Iterable[Publisher], run: RunInfo, error: str, *, begun: bool
+) -> None:
+    """Say that the graph does not build, or that it does.
+
+    Where no graph has ``begun`` over the run, what is told of another is forgotten.
+    """
+    about: dict[str, Any] = {"exp": run.exp, "run": run.number, "error": error}
+    if not begun:
+        about |= {"graph": {}, "dropped_detectors": [], "ledger": {}, "dead_letters": []}
+    for publisher in publishers:
+        publisher.tell(about)
 
 
 def newest_values(

@@ -156,9 +156,7 @@ class _LiveRun:
             if self._watch.changed() or self._knows_more():
                 yield from self._rebuild()
         if batch is not None and self._session is not None:
-            self._show(
-                batch
-            )  # what came last is shown, however soon after the round before
+            self._show(batch)  # what came last, however soon after the round before
         yield from self.finish()
 
     def _take(self, session: Session, batch: Batch) -> None:
@@ -256,11 +254,12 @@ class _LiveRun:
         self._display.tell_error(self._run.info, why)
 
     def _start(self, session: Session) -> None:
-        session.plan.go_live()
-        session.begin()
-        session.ledger.read += self._unreduced
-        if self._unreduced:
-            session.ledger.failed[NO_GRAPH] += self._unreduced
-        self._unreduced = 0
-        self._session = session
-        self._display.begin(session)
+        with self._options.shield.held():  # a file that is begun is one that is ended
+            session.plan.go_live()
+            session.begin()
+            session.ledger.read += self._unreduced
+            if self._unreduced:
+                session.ledger.failed[NO_GRAPH] += self._unreduced
+            self._unreduced = 0
+            self._session = session
+            self._display.begin(session)

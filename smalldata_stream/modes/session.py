@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What became of one run."""
+    """What became of one run; ``sink`` has written it."""
 
     run: RunInfo
+    sink: Sink
     declaration: Declaration
     ledger: Ledger
     faults: Sequence[Fault]
@@ -117,6 +118,7 @@ class Session:
         self._close()
         return Report(
             run=self.run,
+            sink=self._sink,
             declaration=self.declaration,
             ledger=self.ledger,
             faults=tuple(faults),

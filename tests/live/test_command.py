@@ -111,7 +111,8 @@ def test_runs_servers_and_configurations_follow_each_other(tmp_path: Path) -> No
                 said.append(line)
                 if line.startswith("The ledger closes"):
                     break
-            assert any(line.startswith(f"tstx00417 run {number} ->") for line in said)
+            name = "live.h5" if number == 1 else f"live_Run{number:04d}.h5"
+            assert f"tstx00417 run {number} -> {tmp_path / name}\n" in said
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
     assert "dropped from the graph: cam: not in this run\n" in said

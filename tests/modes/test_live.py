@@ -6,7 +6,8 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -30,7 +31,7 @@ from smalldata_stream.modes.live import NO_GRAPH, LiveOptions, run_live
 from smalldata_stream.modes.resets import Resets
 from smalldata_stream.modes.session import Report
 from smalldata_stream.modes.shield import Shield
-from smalldata_stream.protocols import Fault, Queue, Result, Run, Source
+from smalldata_stream.protocols import Declaration, Fault, Queue, Result, Run, Source
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.simulated import Lost, Missing, Script, SimulatedSource
 from tests.processes import PATIENCE, until
@@ -313,6 +314,27 @@ def test_a_signal_while_the_file_is_finished_waits_for_it(
         assert f["timestamp"].shape == (40,)
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_file_is_begun_leaves_none_unfinished(
+    graph: Path, how: signal.Signals, tmp_path: Path
+) -> None:
+    class Struck(Hdf5Sink):
+        def begin(self, declaration: Declaration) -> None:
+            super().begin(declaration)
+            signal.raise_signal(how)
+
+    folder, shield = tmp_path / "out", Shield()
+    folder.mkdir()
+    options = LiveOptions(sink=lambda info: Struck(folder / "live.h5"), shield=shield)
+    watch, source = GraphWatch(str(graph)), SimulatedSource(Script())
+    with shield.armed():
+        (report,) = run_live(source, watch, lambda info: lambda name: None, options)
+    assert isinstance(report.sink, Struck)
+    assert list(folder.iterdir()) == [report.sink.path]
+    with h5py.File(report.sink.path) as f:
+        assert f.attrs["complete"]
+
+
 @pytest.mark.parametrize(
     "text",
     [b"\xff", b"import sys\nsys.exit()\n", b"def graph(g, run):\n    quit()\n", b""],
@@ -350,6 +372,49 @@ def test_the_error_is_in_the_index_and_in_the_metrics_until_it_is_mended(
     assert broken == 1
     assert "no detector 'gmdd'" in why
     assert mended == (0, "")
+
+
+class Index:
+    """A publisher that only keeps what is told, with the index at each time."""
+
+    counts = SimpleNamespace(sent=0, bytes=0, failed=0)
+
+    def __init__(self) -> None:
+        self.told: dict[str, Any] = {}
+        self.each: list[dict[str, Any]] = []
+
+    def wanted(self, topics: Collection[str]) -> set[str]:
+        return set()
+
+    def offer(self, topic: str, make: Callable[[], Message]) -> None: ...
+
+    def describe(self, topic: str, about: Mapping[str, Any]) -> None: ...
+
+    def forget(self, topics: Collection[str] | None = None) -> None: ...
+
+    def tell(self, about: Mapping[str, Any]) -> None:
+        self.told |= about
+        self.each.append(dict(self.told))
+
+
+@pytest.mark.parametrize("second", [GOOD, BROKEN])
+def test_a_run_is_never_told_with_the_ledger_of_another(graph: Path, second: str) -> None:
+    class TwoRuns:
+        def runs(self) -> Iterator[Run]:
+            yield from SimulatedSource(Script()).runs()
+            graph.write_text(second)
+            yield from SimulatedSource(Script(number=2)).runs()
+
+    index = Index()
+    live(graph, TwoRuns(), publishers=[cast("ZmqPublisher", index)])
+    of_first = [one["ledger"]["read"] for one in index.each if one["ledger"]]
+    assert 40 in of_first
+    of_second = [one for one in index.each if one["run"] == 2]
+    assert of_second[0]["ledger"] == {}
+    assert bool(of_second[-1]["error"]) == (second == BROKEN)
+    assert bool(of_second[-1]["graph"]) == (second == GOOD)
+    counts = [one["ledger"]["read"] for one in of_second if one["ledger"]]
+    assert counts[:1] == ([0] if second == GOOD else [])
 
 
 def test_watch_sees_a_change_once(graph: Path) -> None:

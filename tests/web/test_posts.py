@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sinks.memory import MemorySink
 from smalldata_stream.cli import main
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.modes import job_page
@@ -26,6 +27,7 @@ RUN = RunInfo(exp="xpptut26", number=12, detectors={})
 def report() -> Report:
     return Report(
         run=RUN,
+        sink=MemorySink(),
         declaration=Declaration(run=RUN, outputs={}),
         ledger=Ledger(read=100, written=90, filtered=Counter({"laser off": 10})),
         faults=(),
