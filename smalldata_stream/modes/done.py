@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sinks.hdf5_parts import Rows
 from smalldata_stream.errors import OutputError
@@ -94,19 +95,9 @@ class Done:
         OutputError
             If it cannot be written.
         """
-        new = path.with_suffix(".new")
         try:
-            with new.open("wb") as file:
-                pickle.dump(self, file, protocol=5)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-            _sync_folder(path.parent)
-        except OSError as error:
-            new.unlink(missing_ok=True)
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+            keep(path, lambda file: pickle.dump(self, file, protocol=5))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            new.unlink(missing_ok=True)
             raise OutputError(
                 "what adds up over the run cannot be kept for --resume, as something in it "
                 f"cannot be pickled: {error}; states hold arrays and numbers, no functions"
@@ -138,6 +129,24 @@ def gathered(parts: Iterable[Done]) -> Done:
     for part in parts:
         whole.merge(part)
     return whole
+
+
+def keep(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Make a file, whole or not at all, safe from whatever comes; see `Done.save`."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        with new.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            new.unlink()  # its place on the disk is needed
+        if isinstance(error, OSError):
+            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 from sinks.hdf5 import publish
 from smalldata_stream.errors import OutputError
-from smalldata_stream.modes.done import SUFFIX
+from smalldata_stream.modes.done import SUFFIX, keep
 
 JOB, LOCK, PUBLISHING = "job.json", "lock", "publishing"
 WHOLE = "is whole; there is nothing to resume"
@@ -71,17 +71,9 @@ class Folder:
 
     def __init__(self, output: Output, job: Mapping[str, str]):
         self.output, self.path = output, folder_of(output.path)
-        self._lock: IO[str] | None = None
+        self._lock: IO[bytes] | None = None
         try:
-            self.path.mkdir(exist_ok=True)
-        except FileNotFoundError:
-            raise OutputError(
-                f"there is no directory {output.path.parent}; make it first"
-            ) from None
-        except OSError as error:
-            raise OutputError(f"{self.path} cannot be made: {error.strerror}") from error
-        try:
-            self._take_lock()
+            self._enter()
             self._begin(job)
         except BaseException:
             self.let_go()
@@ -99,15 +91,14 @@ class Folder:
 
     def publish(self, whole: Path) -> None:
         """Give the whole file its name and remove the folder."""
-        self._write(PUBLISHING, whole.name)
+        self._keep(PUBLISHING, whole.name)
         publish(whole, self.output.path, overwrite=self.output.overwrite)
-        shutil.rmtree(self.path)
-        self.let_go()
+        self._remove()
 
     def leave(self) -> None:
         """End without the file; what is of no use to another job is removed."""
         if not self.done:
-            shutil.rmtree(self.path)
+            self._remove()
         self.let_go()
 
     def let_go(self) -> None:
@@ -119,13 +110,32 @@ class Folder:
     def _attempts(self) -> list[str]:
         return [path.name for path in self.path.glob("a[0-9][0-9][0-9]-*")]
 
+    def _enter(self) -> None:
+        """Make the folder, and take the lock in it, which a job that ends may remove."""
+        while True:
+            try:
+                self.path.mkdir(exist_ok=True)
+            except FileNotFoundError:
+                raise OutputError(
+                    f"there is no directory {self.output.path.parent}; make it first"
+                ) from None
+            except OSError as error:
+                raise OutputError(
+                    f"{self.path} cannot be made: {error.strerror}"
+                ) from error
+            with suppress(FileNotFoundError):
+                self._take_lock()
+                if self._lock is None or _same(self._lock, self.path / LOCK):
+                    return
+            self.let_go()
+
     def _take_lock(self) -> None:
-        lock = (self.path / LOCK).open("a+")
+        lock = (self.path / LOCK).open("ab+", buffering=0)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            who = lock.read().strip()
+            who = lock.read().decode().strip()
             lock.close()
             raise OutputError(
                 f"{self.output.path} is being made by another job ({who})"
@@ -133,24 +143,24 @@ class Folder:
         except OSError:  # a file system without locks
             lock.close()
             return
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        lock.flush()
         self._lock = lock
+        with suppress(OSError):  # a full disk is told when there is more to write
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
     def _begin(self, job: Mapping[str, str]) -> None:
         output = self.output
         if self._published():
             self._clear()
             if output.resume:
-                shutil.rmtree(self.path)
+                self._remove()
                 raise WholeAlreadyError(f"{output.path} {WHOLE}")
         unfinished = (self.path / JOB).exists() and bool(self.done)
         if output.overwrite and not output.resume:
             unfinished = False
         elif os.path.lexists(output.path) and not output.overwrite:
             if not unfinished:
-                shutil.rmtree(self.path)
+                self._remove()
             if output.resume and not unfinished:
                 raise WholeAlreadyError(f"{output.path} {WHOLE}")
             raise OutputError(f"{output.path} exists; --overwrite replaces it")
@@ -158,12 +168,15 @@ class Folder:
             self._compare(json.loads((self.path / JOB).read_text()), job)
         else:
             self._clear()
-            self._write(JOB, json.dumps(dict(job), indent=1))
+            self._keep(JOB, json.dumps(dict(job), indent=1))
 
     def _published(self) -> bool:
         """Whether the file got its name, and only the folder was not removed."""
         marker = self.path / PUBLISHING
-        return marker.exists() and not (self.path / marker.read_text()).exists()
+        if not marker.exists():
+            return False
+        whole, output = self.path / marker.read_text(), self.output.path
+        return not whole.exists() or (output.exists() and whole.samefile(output))
 
     def _compare(self, old: Mapping[str, str], job: Mapping[str, str]) -> None:
         if not self.output.resume:
@@ -187,17 +200,29 @@ class Folder:
             if path.name != LOCK:
                 path.unlink()
 
-    def _write(self, name: str, text: str) -> None:
-        new = self.path / f"{name}.new"
-        try:
-            new.write_text(text)
-            new.replace(self.path / name)
-        except OSError as error:
-            raise OutputError(f"{new} cannot be written: {error.strerror}") from error
+    def _keep(self, name: str, text: str) -> None:
+        keep(self.path / name, lambda file: file.write(text.encode()))
+
+    def _remove(self) -> None:
+        """Remove the folder; what another job makes there meanwhile stays.
+
+        The lock is removed before it is let go, and closed before the folder goes: NFS
+        keeps a file that is open, under another name.
+        """
+        self._clear()
+        (self.path / LOCK).unlink(missing_ok=True)
+        self.let_go()
+        with suppress(OSError):
+            self.path.rmdir()
 
 
 class WholeAlreadyError(Exception):
     """There is nothing to resume: the file is there."""
+
+
+def _same(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is still the one of this name."""
+    return os.path.samestat(os.fstat(file.fileno()), path.stat())
 
 
 def _short(text: str | None, most: int = 60) -> str:

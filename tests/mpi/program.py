@@ -1,11 +1,11 @@
 """The command with small blocks and many checkpoints, dying where a test says.
 
 ``DIE`` is ``rank:block:how``: in that rank, in that block or the first one later that it
-gets, ``kill`` the process or its ``parent``, ``raise`` an error, run into a full ``disk``,
-or have SLURM ``requeue`` the job, which then does not die again. The other ranks stop at
-the first such block that they get, and hold it until the job is ended for them. ``merge``
-instead of a block is when the parts are being put together, ``publish`` when the file is to
-get its name.
+gets, ``kill`` the process or its ``parent``, ``interrupt`` it, ``raise`` an error, run into
+a full ``disk``, or have SLURM ``requeue`` the job, which then does not die again. The other
+ranks stop at the first such block that they get, and hold it until the job is ended for
+them. ``merge`` instead of a block is when the parts are being put together, ``publish``
+when the file is to get its name.
 
 ``SEES`` is ``rank:folder``: that rank is told to read the data there. ``LOOKS`` is a folder
 into which each rank writes when it has looked at growing files: a time in ns per line.
@@ -126,6 +126,8 @@ def die(how: str) -> None:
     elif how == "parent":
         os.kill(os.getppid(), signal.SIGKILL)
         threading.Event().wait(LONG_SECONDS)  # this process is killed with it
+    elif how == "interrupt":
+        signal.raise_signal(signal.SIGINT)
     elif how == "requeue":
         subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
         threading.Event().wait(LONG_SECONDS)

@@ -77,13 +77,20 @@ def test_a_killed_rank_ends_the_job_and_it_is_resumed(case: Case, tmp_path: Path
     assert (done.returncode, "nothing to resume" in done.stdout) == (0, True)
 
 
-def test_a_rank_whose_watching_process_is_killed_says_where(
-    case: Case, tmp_path: Path
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("parent", "error: rank 1 lost the process that watches it, which was killed,"),
+        ("interrupt", "error: rank 1 of 2 was interrupted"),
+    ],
+)
+def test_a_rank_that_ends_in_another_way_says_where(
+    case: Case, tmp_path: Path, how: str, says: str
 ) -> None:
-    done = job(2, *case.arguments(tmp_path / "out.h5"), more={"DIE": "1:2:parent"})
+    done = job(2, *case.arguments(tmp_path / "out.h5"), more={"DIE": f"1:2:{how}"})
     assert done.returncode != 0
-    lost = r"error: rank 1 lost the process that watches it, which was killed, with "
-    assert re.search(lost + r"block \d+ \(events \d+ to \d+\)", done.stderr)
+    block = r"with block \d+ \(events \d+ to \d+\) in hand"
+    assert re.search(f"{says} {block}", done.stderr)
 
 
 @pytest.mark.slow
