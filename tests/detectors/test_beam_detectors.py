@@ -17,7 +17,7 @@ from smalldata_stream.detectors.phase_cavity import PhaseCavity
 from smalldata_stream.detectors.qadc import Qadc
 from smalldata_stream.detectors.xgmd import Xgmd
 from smalldata_stream.detectors.xtcav import Xtcav
-from smalldata_stream.testing.detectors import Data, DetectorContract
+from smalldata_stream.testing.detectors import Data, DetectorContract, run_of
 
 Expected = Mapping[str, Sequence[Any]]
 GAP = None
@@ -162,6 +162,54 @@ class TestFieldsOf(DetectorContract):
 
     def expected(self) -> Expected:
         return {"accept": [1.0, GAP]}
+
+
+class TestXtcavUnderPsanasNames(DetectorContract):
+    """What fullResults() of psana's LasingOnCharacterization has, of one bunch."""
+
+    def make(self) -> DefaultDetector:
+        return Xtcav()
+
+    def data(self) -> Mapping[str, Data]:
+        curve = np.arange(3.0)[None]
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("xtc1dump", "t"): [np.arange(3.0), GAP],
+            ("xtc1dump", "powerECOM"): [curve, GAP],
+            ("xtc1dump", "powerAgreement"): [np.array([0.9]), GAP],
+            ("xtc1dump", "bunchdelaychange"): [np.array([2.0]), GAP],
+            ("xtc1dump", "lasingECurrent"): [curve, GAP],
+            ("xtc1dump", "nolasingERMS"): [curve, GAP],
+            ("xtc1dump", "lasingenergyperbunchECOM"): [np.array([1e-4]), GAP],
+            ("xtc1dump", "xrayenergy"): [1e-4, GAP],
+        }
+        return {"xtcav": Data(type="generic_container", fields=fields)}
+
+    def expected(self) -> Expected:
+        curve = [[0, 1, 2]]
+        return {
+            "t": [curve[0], GAP],
+            "powerECOM": [curve, GAP],
+            "powerAgreement": [[0.9], GAP],
+            "bunchdelaychange": [[2.0], GAP],
+            "lasingECurrent": [curve, GAP],
+            "nolasingERMS": [curve, GAP],
+            "lasingenergyperbunchECOM": [[1e-4], GAP],
+            "xrayenergy": [1e-4, GAP],
+        }
+
+    def test_units_are_those_that_psana_says(self) -> None:
+        outputs = (part.outputs for part in self.make().read(run_of(self.data())).parts)
+        units = {name: spec.unit for one in outputs for name, spec in one.items()}
+        assert units == {
+            "t": "fs",
+            "powerECOM": "GW",
+            "powerAgreement": "",
+            "bunchdelaychange": "fs",
+            "lasingECurrent": "1/s",
+            "nolasingERMS": "MeV",
+            "lasingenergyperbunchECOM": "J",
+            "xrayenergy": "J",
+        }
 
 
 class TestXtcav(DetectorContract):
