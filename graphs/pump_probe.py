@@ -14,6 +14,7 @@ PIXEL_UM = 75.0
 CENTER_UM = (17_350.0, 30_900.0)
 DISTANCE_MM = 100.0
 PHOTON_ENERGY_KEV = 9.5
+Q = np.arange(0.3, 2.2, 0.02)  # edges of the bins, 1/Å: not the direct beam
 
 
 def positions() -> tuple[Array, Array]:
@@ -48,7 +49,7 @@ def graph(g: Graph, run: RunInfo) -> None:
         center_um=CENTER_UM,
         distance_mm=DISTANCE_MM,
         photon_energy_kev=PHOTON_ENERGY_KEV,
-        q_bins=np.arange(0.3, 2.2, 0.02),  # not the direct beam
+        q_bins=Q,
     )
     ring = jungfrau.roi("ROI_0", [[0, 1], [130, 330], [550, 630]])
     signal = g.function(
@@ -59,7 +60,9 @@ def graph(g: Graph, run: RunInfo) -> None:
     )
     signal.plot.scan("scan/lxt", by="lightStatus/laser")
     signal.plot.scan(delay, bins=(-1.0, 2.0, 30), name="corrected", title="corrected delay")
-    rings["azav"].lineout(axis=0, index=0).plot.line(by="lightStatus/laser")
+    rings["azav"].lineout(axis=0, index=0).plot.line(
+        by="lightStatus/laser", x=(Q[:-1] + Q[1:]) / 2, x_label="q (1/Å)", title="rings"
+    )
 
     jungfrau.sum("calib", where="lightStatus/laser", name="calib_laser_on")
     jungfrau.sum("calib_dropped")

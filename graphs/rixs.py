@@ -26,7 +26,7 @@ def graph(g: Graph, run: RunInfo) -> None:
         loss["sum"],
         name="andor_slow/loss_per_elastic",
     )
-    spectrum.plot.line(title="energy loss")
+    spectrum.plot.line(x_label="column", title="energy loss")
     ratio.plot.scan("scan/lxt")
     camera.plot.image()
     camera.sum("calib")

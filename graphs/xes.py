@@ -22,8 +22,19 @@ def graph(g: Graph, run: RunInfo) -> None:
         "emission", EMISSION, threshold_adu=(0.5 * PHOTON_KEV, 20 * PHOTON_KEV)
     )
     spectrum = emission.projection(axis=0)
-    spectrum.plot.line(by="lightStatus/laser", title="emission spectrum")
-    emission["sum"].plot.scan("scan/lxt", by="lightStatus/laser")
+    spectrum.plot.line(
+        by="lightStatus/laser",
+        x=range(*EMISSION[2]),
+        x_label="column",
+        title="emission spectrum",
+    )
+    per_pulse = g.function(
+        lambda kev, energy: kev / energy if energy > 0.05 else None,
+        emission["sum"],
+        "gmd/energy",
+        name="jungfrau/emission_per_pulse",
+    )
+    per_pulse.plot.scan("scan/lxt", by="lightStatus/laser")
     emission.spectrum(bins=(0.0, 4 * PHOTON_KEV, 160), name="energies")
 
     spectrum.sum("calib", where="lightStatus/laser", name="laser_on")

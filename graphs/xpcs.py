@@ -4,6 +4,8 @@ The photons of weak speckle are sparse: connected pixels above the noise are dro
 the energies of the droplets show one, two and more photons.
 """
 
+import numpy as np
+
 from smalldata_stream.graph import Graph
 from smalldata_stream.run import RunInfo
 
@@ -28,7 +30,8 @@ def graph(g: Graph, run: RunInfo) -> None:
         threshold_adu=0.5 * PHOTON_KEV, threshold_low_adu=0.15 * PHOTON_KEV
     )
     spectrum = droplets.spectrum(bins=(0.0, 4 * PHOTON_KEV, 160))
-    spectrum.plot.line(title="energy of the droplets")
+    kev = (np.arange(160) + 0.5) * 4 * PHOTON_KEV / 160
+    spectrum.plot.line(x=kev, x_label="energy (keV)", title="energy of the droplets")
 
     # One photon per pixel or none: what a region holds beyond that is contrast.
     squares = g.function(

@@ -39,6 +39,7 @@ td, th { padding: 4px 16px; text-align: left; border-bottom: 1px solid #eef1f4 }
 td.n { text-align: right; font-variant-numeric: tabular-nums }
 pre { background: #fff; border: 1px solid #dde3e8; border-radius: 8px; padding: 12px 16px;
       overflow-x: auto; font: 12.5px/1.45 monospace; margin: 6px 0 }
+.lines { white-space: pre-wrap; overflow-wrap: anywhere }
 summary { cursor: pointer; margin: 6px 0 }
 """
 
@@ -152,7 +153,7 @@ def listing(name: str, lines: Sequence[str]) -> str:
     """A heading and lines; nothing where there is no line."""
     if not lines:
         return ""
-    return f"{heading(name)}<pre>{escape(chr(10).join(lines))}</pre>\n"
+    return f"{heading(name)}<pre class='lines'>{escape(chr(10).join(lines))}</pre>\n"
 
 
 def details(provenance: Mapping[str, str]) -> str:
