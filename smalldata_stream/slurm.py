@@ -67,7 +67,9 @@ class Job:
             "reservation": self.reservation,
             "time": self.time,
             "array": ",".join(map(str, self.runs)) if array else None,
-            "output": self.logs / ("%x-%A_%a.log" if array else "%x-%j.log"),
+            # A % of a directory is doubled, as SLURM puts numbers where it finds one.
+            "output": f"{self.logs}/".replace("%", "%%")
+            + ("%x-%A_%a.log" if array else "%x-%j.log"),
             "open-mode": "append",
         }
         lines = ["#!/bin/bash"]

@@ -31,6 +31,8 @@ def graph(g, run):
     g.detector("gmd")
 """
 
+LOGS = 'lo%jgs of d\'x "y" $HOME'
+
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 
@@ -69,6 +71,7 @@ def test_a_range_of_runs_becomes_files(
     monkeypatch.chdir(tmp_path)
     where = ["--exp", "xpptut26", "--run", "1-3", "--dir", str(data), "-o", "out put"]
     asked = ["--account", "lcls:xpptut26", "--partition", "main", "--time", "5"]
+    asked += ["--logs", LOGS]
     assert main(["submit", str(graph_in(tmp_path)), *where, *asked]) == 0
     said = capsys.readouterr()
     assert said.err == "no data, left out: run 3\n"
@@ -79,7 +82,7 @@ def test_a_range_of_runs_becomes_files(
         with h5py.File(tmp_path / "out put" / f"xpptut26_Run{number:04d}.h5") as f:
             assert f["timestamp"].shape == (20,)
             assert f.attrs["complete"]
-    logs = sorted((tmp_path / "slurm").glob("xpptut26-my_graph-*.log"))
+    logs = sorted((tmp_path / LOGS).glob("xpptut26-my_graph-*.log"))
     assert len(logs) == 2
     assert all("The ledger closes" in log.read_text() for log in logs)
 

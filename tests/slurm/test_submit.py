@@ -81,6 +81,11 @@ def test_the_script_of_several_runs_under_mpi(
     assert lines[-1].endswith('--reader psana --run "$SLURM_ARRAY_TASK_ID" $how')
 
 
+def test_the_directory_of_logs_is_taken_as_it_is_called(tmp_path: Path) -> None:
+    job = Job(name="x", runs=[4], command=["echo"], logs=tmp_path / "at 50%j")
+    assert f"--output='{tmp_path}/at 50%%j/%x-%j.log'" in job.script()
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("restarts", [None, 0, 2])
 def test_a_restart_finishes_the_file(
