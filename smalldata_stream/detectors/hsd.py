@@ -30,6 +30,9 @@ from smalldata_stream.run import DetectorInfo, RunInfo
 SAMPLE_INTERVAL_S = 1 / (6.4e9 * 13 / 14)
 """Time between two samples: the digitizer's clock follows the accelerator's."""
 
+KNOWN = (2, 3)
+"""Major versions of the data whose layout is known."""
+
 BASELINES = 4
 """From version 3 on the first samples of the first peak are the baselines of an event."""
 
@@ -120,7 +123,14 @@ class Hsd(OneDetector):
                 raise NotInRun(
                     f"{info.name} has no channel {name!r}", did_you_mean(name, names)
                 )
-        with_baselines = info.versions[header.algorithm][0] >= 3
+        version = info.versions[header.algorithm]
+        if version[0] not in KNOWN:
+            raise NotInRun(
+                f"{info.name} has data of version {'.'.join(map(str, version))}; known are "
+                + " and ".join(map(str, KNOWN)),
+                f"g.detector({info.name!r}) hands on the bytes as they were recorded",
+            )
+        with_baselines = version[0] >= 3
         parts = [part for one in channels for part in self._parts_of(one, with_baselines)]
         config = {**self.config(info), "sample_interval_s": SAMPLE_INTERVAL_S}
         config["rois"] = {name: list(bounds) for name, bounds in self.rois.items()}

@@ -103,6 +103,11 @@ def frame_shape(spec: Spec, what: str) -> tuple[int, ...]:
     """
     if spec.kind == "ragged" or spec.shape is None:
         lists = "the input is lists whose length varies from event to event"
+        if spec.found_in is None:
+            lists += (
+                ". Of waveforms of an hsd, chain it to a part of one length: "
+                "g.hsd(rois={'hsd_0': [first, last]})['full_hsd_0__ROI_wf']"
+            )
         unknown = "that of the input is not known"
         raise ValueError(
             f"{what} needs frames of one shape that is known before the first event; "

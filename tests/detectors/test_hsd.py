@@ -100,8 +100,15 @@ class TestTwoSegmentsOfOneLength(DetectorContract):
             ("raw", "eventHeader"): [np.stack([raw, raw])] * 3,
             ("raw", "chan00"): sent,
         }
-        one = Data(type="hsd", fields=fields, frame=("chan00",), segments=(0, 4))
-        return {"digitizer": one}
+        return {
+            "digitizer": Data(
+                type="hsd",
+                fields=fields,
+                frame=("chan00",),
+                version=(2, 0, 0),
+                segments=(0, 4),
+            )
+        }
 
     def expected(self) -> Mapping[str, Sequence[Any]]:
         waves = self.waves()
@@ -126,7 +133,7 @@ def test_broken_data_are_an_error_of_their_event(
         ("raw", "eventHeader"): [both, header(**which), both],
         ("raw", "chan00"): [good, data(sent), good],
     }
-    have = {"hsd": Data(type="hsd", fields=fields)}
+    have = {"hsd": Data(type="hsd", fields=fields, version=(2, 0, 0))}
     g = build(lambda g, _: void(g.hsd(full=True)), run_of(have))
     batch = batch_of(have)
     g.plan.push(batch)
@@ -148,12 +155,35 @@ def test_broken_data_are_an_error_of_their_event(
     ],
 )
 def test_wrong_parameters(kwargs: Any, match: str) -> None:
-    have = {"hsd": Data(type="hsd", fields={
+    with pytest.raises(GraphError, match=match):
+        build(lambda g, _: void(g.hsd(**kwargs)), run_of(one_event(2)))
+
+
+def one_event(version: int) -> Mapping[str, Data]:
+    fields = {
         ("raw", "eventHeader"): [header(raw=True, peaks=False)],
         ("raw", "chan00"): [data(stream(0, WAVE))],
-    })}  # fmt: skip
-    with pytest.raises(GraphError, match=match):
-        build(lambda g, _: void(g.hsd(**kwargs)), run_of(have))
+    }
+    return {"hsd": Data(type="hsd", fields=fields, version=(version, 0, 0))}
+
+
+@pytest.mark.parametrize("version", [1, 4])
+def test_a_layout_that_is_not_known_is_not_guessed(version: int) -> None:
+    with pytest.raises(
+        GraphError,
+        match=rf"version {version}\.0\.0; known are 2 and 3.*g\.detector\('hsd'\)",
+    ):
+        build(lambda g, _: void(g.hsd()), run_of(one_event(version)))
+
+
+def test_what_needs_one_length_says_where_it_is() -> None:
+    """The waveform of an hsd may vary in length; the part that rois cuts does not."""
+    with pytest.raises(GraphError, match=r"sum 'calib'.*rois=.*full_hsd_0__ROI_wf"):
+        build(lambda g, _: void(g.hsd()["hsd_0"].sum("calib")), run_of(one_event(3)))
+    with pytest.raises(GraphError, match=r"svd_fit.*rois=.*full_hsd_0__ROI_wf"):
+        build(
+            lambda g, _: void(g.hsd()["hsd_0"].svd_fit(basis="b.h5")), run_of(one_event(3))
+        )
 
 
 # ---------------------------------------------------------------------- a simulated run
