@@ -56,15 +56,14 @@ def baselines(
 @compiled
 def _subtract_one(row: Array, base: float, good: NDArray[np.bool_], out: Array) -> None:
     for t in range(row.size):
-        v = np.float64(row[t])
-        out[t] = v - base if (v - v == 0) & good[t] else 0.0
+        out[t] = np.float64(row[t]) - base if good[t] else 0.0
 
 
 @compiled
 def subtract(
     waves: Array, base: NDArray[np.float64], good: NDArray[np.bool_], out: Array
 ) -> None:
-    """Each sample less the level of its phase; 0 where the sample is bad or not finite.
+    """Each sample less the level of its phase; 0 where the sample is bad.
 
     Shapes as in `baselines`; ``out`` is like ``waves``, floating point.
 

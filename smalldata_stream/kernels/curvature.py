@@ -45,8 +45,9 @@ def _move(
         v, u = np.float64(frame[row, c]), np.float64(frame[next_row, c])
         x = v + w * (u - v) if between else v
         ok = _is_good(good, row, c) & (_is_good(good, next_row, c) | (not between))
-        ok = ok & (is_next | (not between)) & (x - x == 0)
-        out[to, c] = np.float32(x) if ok else np.float32(0.0)
+        ok = ok & (is_next | (not between))
+        # x - x is 0 where x is finite, else NaN.
+        out[to, c] = np.float32(x - (x - x)) if ok else np.float32(0.0)
 
 
 @compiled
@@ -59,8 +60,8 @@ def shift_columns(
 ) -> None:
     """Column c of ``out`` at row r is column c of the frame at row ``r + whole + part``.
 
-    Between two rows it is interpolated linearly. What would come from outside of the frame,
-    from a bad pixel or from one that is not finite, is 0.
+    Between two rows it is interpolated linearly. What would come from outside of the frame
+    or from a bad pixel is 0, what comes from one that is not finite is NaN.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ def _means(
         total += w2 * v2[c] if v2[c] - v2[c] == 0 else 0.0
         total += w3 * v3[c] if v3[c] - v3[c] == 0 else 0.0
         weight = w0 + w1 + w2 + w3
-        out[c] = np.float32(total / (weight if weight >= 0.5 else np.inf))
+        out[c] = np.float32(total / (weight if weight >= 0.5 else np.nan))
 
 
 @compiled
@@ -86,7 +86,7 @@ def rotate(
     """Each pixel of ``out`` is the mean of the four pixels about a place in the frame.
 
     Bad pixels and those that are not finite are left out of the mean, and the weights of
-    the others made 1; where the good ones weigh less than a half, the pixel is 0.
+    the others made 1; where the good ones weigh less than a half, the pixel is NaN.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def rotate(
     >>> out = np.empty(frames.shape, np.float32)
     >>> rotate(frames, None, (0.0, 1.0, 0.5, 0.5), 1e-9, out)
     >>> out.tolist()
-    [[[3.0, 0.0], [1.0, 5.0]]]
+    [[[3.0, nan], [1.0, 5.0]]]
     """
     n, rows, columns = frames.shape
     size = rows * columns

@@ -20,7 +20,8 @@ class Baseline:
     """Waveforms less the level of a window in which there is no signal.
 
     Words chained behind it work on the corrected waveforms (float32; float64 where the
-    samples are). Written are the levels, ``<name>_level``, float64, per channel and phase.
+    samples are), which are 0 where they are bad, and not finite where the samples are not.
+    Written are the levels, ``<name>_level``, float64, per channel and phase.
 
     Fast digitizers are several slower ones that take turns, each with a baseline of its
     own, seen as a pattern that repeats every few samples. With ``period`` each of these

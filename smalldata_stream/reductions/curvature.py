@@ -23,8 +23,8 @@ class Curvature:
     A line of constant energy lies at ``p(c) = Σ coefficients[k] c^(n-1-k)`` along ``axis``,
     c the position on the other axis. Each column is moved by ``p(c) - min p``, so that the
     lines lie at ``min p``, where the lowest of them was. What comes from outside of the
-    frame, from bad pixels and from those that are not finite is 0, and left out by what is
-    chained behind it where no event decides that.
+    frame or from bad pixels is 0, from pixels that are not finite NaN; what is chained
+    behind leaves both out.
 
     Parameters
     ----------

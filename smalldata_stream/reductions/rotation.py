@@ -24,9 +24,9 @@ class Rotate:
     """Images turned about a point, float32, of the same shape: ``<name>_area``.
 
     Each pixel is interpolated between the four about the place where it comes from; bad
-    pixels and those that are not finite are left out, and where good ones weigh less than a
-    half, or the place is outside of the image, the pixel is 0 and (where no event decides
-    that) bad for what is chained behind.
+    pixels and those that are not finite are left out. Where the place is outside of the
+    image, or the pixels that are not bad weigh less than a half, the pixel is 0; where only
+    the finite ones of these do, it is NaN. What is chained behind leaves both out.
 
     Parameters
     ----------
@@ -134,4 +134,6 @@ def _turned(
     out = memory.empty((len(values), *shape), turned.dtype)
     for which, frames in pixels.stacks(values, shape):
         kernels.rotate(frames, mask, turn, NEAR, out[which])
+        if turned.mask is not None:
+            np.copyto(out[which], 0, where=~turned.mask)
     return pixels.packed(out, turned)

@@ -54,7 +54,9 @@ class TestCurvature(ReductionContract):
         order = {"order": 1, "mode": "constant"}
         clean = np.where(good, frame, 0).astype(float)
         value = ndimage.map_coordinates(clean, [rows, columns], cval=0, **order)
-        bad = ndimage.map_coordinates((~good) * 1.0, [rows, columns], cval=1, **order)
+        lost = ndimage.map_coordinates((~good) * 1.0, [rows, columns], cval=1, **order)
+        bad = ndimage.map_coordinates((~mask) * 1.0, [rows, columns], cval=1, **order)
+        value = np.where(lost > 1e-9, np.nan, value)
         return {"corrected_image": np.where(bad > 1e-9, 0, value)}
 
 

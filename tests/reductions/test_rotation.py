@@ -46,8 +46,11 @@ class TestRotate(ReductionContract):
         inside = (at >= 0).all(axis=0) & (at[0] <= 18) & (at[1] <= 22)
         near_half = abs(weight - 0.5) < 1e-4
         assert not (near_half & inside).any()
+        known = np.where(inside & (turned(mask) >= 0.5), np.nan, 0)
         return {
-            "area": np.where(inside & (weight >= 0.5), value / np.maximum(weight, 1e-9), 0)
+            "area": np.where(
+                inside & (weight >= 0.5), value / np.maximum(weight, 1e-9), known
+            )
         }
 
 
