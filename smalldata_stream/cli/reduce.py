@@ -212,7 +212,7 @@ def tell_how(outcome: Outcome, ranks: Ranks) -> None:
         print(f"{outcome.blocks} blocks by {ranks.size} ranks")
     if outcome.resumed:
         print(f"resumed: {outcome.resumed} of {outcome.blocks} blocks were done before")
-    if merged is not None:
+    if merged is not None and merged.parts:
         mb = merged.nbytes / 1e6
         print(
             f"put together from {merged.parts} parts: {mb:,.0f} MB in "
