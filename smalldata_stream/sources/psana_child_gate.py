@@ -54,7 +54,8 @@ class Gate:
             small = self._small
             if self._at == len(small.times):
                 self._batch = next(self._batches)
-                self._small = small = SmallData(self._batch[0][0][0])
+                given = self._batch[0].get(0)  # none, or nothing in it, is passed over
+                self._small = small = SmallData(given[0] if given else b"")
                 self._at = 0
             later = np.flatnonzero(small.events & (small.times >= self._stop))
             begin, end = self._at, int(later[0]) if len(later) else len(small.times)
