@@ -15,27 +15,33 @@ Floats = NDArray[np.float64]
 Turn = tuple[float, float, float, float]
 """Cosine and sine of the angle, and the row and column that stay where they are."""
 
+TILE = (64, 128)
+"""Rows and columns that are made together: what they come from stays in the cache."""
+
 
 @compiled
 def _places(
     turn: Turn,
     near: float,
     r: float,
+    first: float,
     rows: int,
     columns: int,
     at: NDArray[np.int64],
     down: NDArray[np.float32],
     right: NDArray[np.float32],
 ) -> None:
-    """Where the pixels of row ``r`` come from: upper left neighbour, and how far from it.
+    """Where pixels of row ``r`` come from: upper left neighbour, and how far from it.
 
-    ``at`` is its row times ``columns`` plus its column, -1 where it is not in the frame.
+    The pixels are those from column ``first`` on, as many as ``at`` has room for, which
+    gets the neighbour's row times ``columns`` plus its column, -1 outside of the frame.
     """
     cosine, sine, r0, c0 = turn
     last_row, last_column = rows - 1.0, columns - 1.0
-    for c in range(columns):
-        y: Any = cosine * (r - r0) + sine * (np.float64(c) - c0) + r0
-        x: Any = -sine * (r - r0) + cosine * (np.float64(c) - c0) + c0
+    for c in range(at.size):
+        column = np.float64(c) + first
+        y: Any = cosine * (r - r0) + sine * (column - c0) + r0
+        x: Any = -sine * (r - r0) + cosine * (column - c0) + c0
         inside = (
             (y > -near) & (y < last_row + near) & (x > -near) & (x < last_column + near)
         )
@@ -107,24 +113,38 @@ def rotate(
     [[[3.0, nan], [1.0, 5.0]]]
     """
     n, rows, columns = frames.shape
-    size = rows * columns
-    at, four = np.empty(columns, np.int64), np.empty((4, columns))
-    down, right = np.empty(columns, np.float32), np.empty(columns, np.float32)
+    tile_rows, tile_columns = TILE
+    at, four = np.empty(tile_columns, np.int64), np.empty((4, tile_columns))
+    # Each by itself: rows of one array would not be known as contiguous.
+    down, right = np.empty(tile_columns, np.float32), np.empty(tile_columns, np.float32)
     for i in range(n):
-        flat = frames[i].reshape(size)
-        for row in range(rows):
-            _places(turn, near, float(row), rows, columns, at, down, right)
-            for c in range(columns):
-                p = int(at[c])
-                if p < 0:
-                    four[:, c] = np.nan
-                    continue
-                # On the last row or column the neighbour has no weight: any will do.
-                below = p + columns if p + columns < size else p
-                beside = p + 1 if p + 1 < size else 0
-                across = below + 1 if below + 1 < size else 0
-                four[0, c] = _value(flat, good, np.uint64(p))
-                four[1, c] = _value(flat, good, np.uint64(beside))
-                four[2, c] = _value(flat, good, np.uint64(below))
-                four[3, c] = _value(flat, good, np.uint64(across))
-            _means(four, down, right, out[i, row])
+        flat = frames[i].reshape(rows * columns)
+        for top in range(0, rows, tile_rows):
+            for first in range(0, columns, tile_columns):
+                m = min(tile_columns, columns - first)
+                for row in range(top, min(top + tile_rows, rows)):
+                    r = float(row)
+                    _places(turn, near, r, float(first), rows, columns, at[:m], down, right)
+                    _gather(flat, good, columns, at[:m], four)
+                    _means(four, down, right, out[i, row, first : first + m])
+
+
+@compiled
+def _gather(
+    flat: Array, good: Any, columns: int, at: NDArray[np.int64], four: Floats
+) -> None:
+    """The four neighbours of each place, NaN where it is not in the frame."""
+    size = flat.size
+    for c in range(at.size):
+        p = int(at[c])
+        if p < 0:
+            four[:, c] = np.nan
+            continue
+        # On the last row or column the neighbour has no weight: any will do.
+        below = p + columns if p + columns < size else p
+        beside = p + 1 if p + 1 < size else 0
+        across = below + 1 if below + 1 < size else 0
+        four[0, c] = _value(flat, good, np.uint64(p))
+        four[1, c] = _value(flat, good, np.uint64(beside))
+        four[2, c] = _value(flat, good, np.uint64(below))
+        four[3, c] = _value(flat, good, np.uint64(across))
