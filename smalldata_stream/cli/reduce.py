@@ -16,7 +16,7 @@ from smalldata_stream.cli.many_runs import each_run
 from smalldata_stream.cli.progress import both, progress
 from smalldata_stream.cli.ranked import speaking_for_all
 from smalldata_stream.cli.source import data_directory, open_source
-from smalldata_stream.cli.tables import dropped_lines, ledger_table
+from smalldata_stream.cli.tables import dropped_lines, ledger_table, wrapped
 from smalldata_stream.errors import SourceError
 from smalldata_stream.loading import GraphFile, load_graph
 from smalldata_stream.modes.agreed import agreed
@@ -193,7 +193,7 @@ def tell(report: Report, path: Path | None, *, damaged: str = "damaged data: ") 
     print(f"{report.run.exp or 'unknown experiment'} run {report.run.number}{where}")
     print(f"{report.ledger.read:,} events in {report.seconds:.1f} s ({rate:,.0f}/s)")
     for line in dropped_lines(report.dropped):
-        print(line)
+        print(wrapped(line))
     for fault in report.faults:
         print(f"{damaged}{fault.where}: {fault.what} ({fault.events} events lost)")
     for letter in report.ledger.dead_letters[:5]:

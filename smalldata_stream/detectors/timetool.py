@@ -114,8 +114,12 @@ class TimeTool(OneDetector):
                     found[name] = signal
                 spec = spec_of(one, output_of(self.OUTPUTS, name))
                 yield Part(inputs=(signal,), outputs={name: spec})
-        if "fltpos" not in found:
-            field_of(info, ("fltpos", "FLTPOS"), "the time tool")  # says what there is
+        needed = {"fltpos": "the time tool"}
+        needed |= {"ampl": "amplitude="} if self.amplitude is not None else {}
+        needed |= {"fltposfwhm": "fwhm_pixel="} if self.fwhm_pixel is not None else {}
+        for name, what in needed.items():
+            if name not in found:
+                field_of(info, (name, name.upper()), what)  # says what there is
         yield Part(
             inputs=tuple(found.values()),
             outputs=self._judged(),
@@ -150,7 +154,7 @@ class TimeTool(OneDetector):
         position = of["fltpos"]
         fitted: Mask = np.isfinite(position) & (position != 0)
         for name, window in (("ampl", self.amplitude), ("fltposfwhm", self.fwhm_pixel)):
-            if window is not None and name in of:
+            if window is not None:
                 low, high = window
                 fitted &= (of[name] >= low) & (of[name] <= high)
         if self.polynomial_ps is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from smalldata_stream.batch import Array, BatchLimits
-from smalldata_stream.detectors.default import DefaultDetector
+from smalldata_stream.detectors.default import DefaultDetector, NotInRun
 from smalldata_stream.detectors.timetool import TimeTool
 from smalldata_stream.detectors.timetool_raw import TimeToolRaw
 from smalldata_stream.graph import Graph, build
@@ -33,10 +33,13 @@ def corrected(x: float) -> float:
 
 
 class TestOfTheDaq(DetectorContract):
-    """The second event has the 0 of a failed fit, the third too small an edge."""
+    """The second event has the 0 of a failed fit, the third too small an edge.
+
+    Those of the others are at the ends of what is believed.
+    """
 
     def make(self) -> DefaultDetector:
-        return TimeTool("opal", polynomial_ps=POLYNOMIAL, amplitude=(0.1, 1.0), traces=True)
+        return TimeTool("opal", polynomial_ps=POLYNOMIAL, amplitude=(0.2, 0.3), traces=True)
 
     def data(self) -> Mapping[str, Data]:
         signal = [np.arange(3.0)] * 4 + [GAP]
@@ -124,6 +127,18 @@ class TestOfTheIoc(DetectorContract):
             "fitted": [True, False, GAP],
             "ttCorr": [0.5, GAP, GAP],
         }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [({"amplitude": (0.1, 1.0)}, "'ampl'"), ({"fwhm_pixel": (5.0, 50.0)}, "'fltposfwhm'")],
+)
+def test_a_window_of_what_the_data_do_not_have(
+    parameters: dict[str, Any], says: str
+) -> None:
+    data = {"opal": Data(type="opal", fields={("ttfex", "fltpos"): FLTPOS})}
+    with pytest.raises(NotInRun, match=f"has no field {says}.*, which .*= needs"):
+        TimeTool("opal", **parameters).read(run_of(data))
 
 
 def traces(edges: Sequence[float | None], depth: float = 0.4) -> list[Any]:
