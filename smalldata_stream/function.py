@@ -9,7 +9,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from smalldata_stream.batch import STRING, Array, Column, Frames, Ragged, Values
+from smalldata_stream.batch import (
+    STRING,
+    Array,
+    Column,
+    Frames,
+    Ragged,
+    Values,
+    read_only,
+)
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
 
@@ -23,8 +31,9 @@ class Function:
 
     With ``vectorized`` false, ``function`` gets the values of one event, in the order of
     the inputs, and returns one value, or None for a gap. With ``vectorized`` true it gets
-    the values of all events that have all inputs, ``(n, ...)`` (frames as `Frames`, lists
-    as `Ragged`), and returns ``(n, ...)``, or a `Column` where some events have no result.
+    the values of all events that have all inputs, ``(n, ...)`` (frames too, copied for it;
+    lists as `Ragged`), and returns ``(n, ...)``, or a `Column` where some events have no
+    result.
 
     With ``outputs``, the function returns a mapping with a value for each field, written
     to ``<name>_<field>``; a field that is None (or not there) is a gap, and None instead
@@ -91,6 +100,11 @@ class Function:
                     "each axis, such as (3, 4), and () for one number"
                 )
             return
+        if not isinstance(self.outputs, Mapping):
+            raise ValueError(
+                f"outputs={self.outputs!r}: write the dtype of each output, such as "
+                "{'peak': 'float64', 'position': 'int64'}"
+            )
         for given in self.outputs.values():
             if not isinstance(given, Spec):
                 _dtype_of(self.name, given)
@@ -132,7 +146,8 @@ class Function:
         specs = self._specs()
         if self.vectorized:
             n = len(inputs[0])
-            found = self._by_field(self.function(*inputs))
+            arrays = [v.stack() if isinstance(v, Frames) else v for v in inputs]
+            found = self._by_field(self.function(*map(_read_only, arrays)))
             if found.keys() != specs.keys():
                 raise ValueError(f"returned {sorted(found)}, declared {sorted(specs)}")
             return {field: _vectorized(found[field], specs[field], n) for field in specs}
@@ -158,6 +173,10 @@ class Function:
                 f"a dictionary, such as {{{next(iter(self.outputs))!r}: ...}}"
             )
         return returned
+
+
+def _read_only(values: Values) -> Values:
+    return read_only(values) if isinstance(values, np.ndarray) else values
 
 
 def _check_arguments(function: Callable[..., Any], name: str, inputs: int) -> None:

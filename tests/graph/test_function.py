@@ -103,6 +103,18 @@ def test_a_batch_at_once() -> None:
     assert np.asarray(got["some"].values).tolist() == [4]
 
 
+def test_frames_of_many_events_are_one_array() -> None:
+    """As the pages say, (n, rows, columns); also where each is a frame of its own."""
+    brightest = Function(function=lambda f: f.max(axis=(1, 2)), name="b", vectorized=True)
+    frames = np.arange(24, dtype="u2").reshape(3, 2, 4)
+    spec = Spec(dtype=frames.dtype, shape=(2, 4), kind="frames")
+    got = brightest.prepare(spec).compute(Frames(list(frames)))[""]
+    np.testing.assert_array_equal(np.asarray(got), [7, 15, 23])
+    spoils = Function(function=lambda f: f.fill(0), name="s", vectorized=True)
+    with pytest.raises(ValueError, match="read-only"):
+        spoils.prepare(spec).compute(Frames(list(frames)))
+
+
 def test_frames_and_lists_as_outputs() -> None:
     outputs = {
         "frame": Spec(dtype=np.dtype("f4"), shape=(2, 2), kind="frames"),
@@ -208,6 +220,7 @@ def test_what_is_none_of_the_declared_is_told_with_node_and_event(
         (abs, {"dtype": complex}, "complex128 cannot be written"),
         (abs, {"shape": 3}, "shape=3: write one number for each axis"),
         (abs, {"outputs": {"a": "flaot"}}, "'flaot' is no dtype"),
+        (abs, {"outputs": ["a"]}, r"outputs=\['a'\]: write the dtype of each output"),
     ],
 )
 def test_what_is_wrong_before_the_first_event(
