@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from smalldata_stream.cli import COMMANDS, main
+from smalldata_stream.detectors.families import FAMILIES
 from smalldata_stream.graph_files import known_graphs
 from smalldata_stream.loading import load_graph
 from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
@@ -74,6 +75,14 @@ def test_every_graph_runs_on_the_simulated_run(
         assert ledger["read"] == RUN.events
         assert f["timestamp"].shape == (ledger["written"],)
         assert f.attrs["complete"]
+
+
+def test_every_type_of_area_detector_is_on_the_page_of_calibration() -> None:
+    text = (ROOT / "docs" / "calibration.md").read_text()
+    (head, *rows) = re.findall(r"^\| (.*?) \|", text.partition("## How far")[2], re.M)
+    assert head == "`calibration=`"
+    types = {name.strip() for row in rows for name in row.split(",")}
+    assert set(FAMILIES) <= types
 
 
 def test_every_word_and_command_is_on_a_page() -> None:

@@ -100,6 +100,7 @@ class TestInterpolatedEncoder(DetectorContract):
         fields: dict[tuple[str, str], Sequence[Any]] = {
             ("raw", "value"): [0.5, GAP, GAP],
             ("interpolated", "value"): [0.5, 1.0, GAP],
+            ("interpolated", "error"): [0.0, 1.0, GAP],
         }
         return {"mono_encoder": Data(type="encoder", fields=fields)}
 
@@ -107,4 +108,5 @@ class TestInterpolatedEncoder(DetectorContract):
         return {
             "raw_value": [0.5, GAP, GAP],
             "interpolated_value": [0.5, 1.0, GAP],
+            "interpolated_error": [0.0, 1.0, GAP],
         }
