@@ -165,13 +165,21 @@ class View:
         self._feed.want(self, wanted)
 
     def _update_cards(self, state: State, now: float) -> None:
-        elapsed = now - state.heard
-        for card in self._cards.values():
-            if card.group == self._tab:
-                message = state.messages.get(card.topic)
-                if message is not None and not (self._pause.active and card.drawn):
-                    card.show(message)
-                card.say(state.topics.get(card.topic), elapsed)
+        cards = [card for card in self._cards.values() if card.group == self._tab]
+        messages = {card: state.messages.get(card.topic) for card in cards}
+        if self._pause.active:
+            messages |= {card: None for card in cards if card.drawn}
+        placed = list(self._body.children)
+        begun = {card.model.id for card in cards if messages[card] and not card.drawn}
+        if len(begun) > 1:
+            # To put a figure into the page costs as much as all that is there already.
+            self._body.children = [model for model in placed if model.id not in begun]
+        for card, message in messages.items():
+            if message is not None:
+                card.show(message)
+            card.say(state.topics.get(card.topic), now - state.heard)
+        if len(begun) > 1:
+            self._body.children = placed
 
     def _say(self, state: State, now: float) -> None:
         """Everything that is not a plot."""

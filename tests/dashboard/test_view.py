@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +17,13 @@ from bokeh.document import Document
 
 from smalldata_stream.dashboard import view
 from smalldata_stream.dashboard.feed import State
-from smalldata_stream.dashboard.view import SECONDS, SHARE, SILENT_SECONDS, View
+from smalldata_stream.dashboard.view import (
+    IDLE_SECONDS,
+    SECONDS,
+    SHARE,
+    SILENT_SECONDS,
+    View,
+)
 
 PLOT = "plots/gmd/energy_histogram"
 LATE = 0.047
@@ -48,14 +54,14 @@ class Published:
         self.clock, self.wanted = clock, frozenset[str]()
         self.publish()
 
-    def publish(self) -> None:
+    def publish(self, plots: Sequence[str] = (PLOT,)) -> None:
         metadata = {"kind": "histogram", "events": 3, "timestamp": 1}
         arrays = {"edges": np.arange(4.0), "counts": np.array([1, 2, 0])}
-        topics = {PLOT: {"kind": "histogram", "group": "beam", "age": 0.0}}
+        about = {"kind": "histogram", "group": "beam", "age": 0.0}
         self.state = State(
             heard=self.clock.now,
-            index={"exp": "tst", "run": 1, "topics": topics},
-            messages={PLOT: Message(PLOT, metadata, arrays)},
+            index={"exp": "tst", "run": 1, "topics": dict.fromkeys(plots, about)},
+            messages={topic: Message(topic, metadata, arrays) for topic in plots},
         )
 
     def want(self, reader: object, topics: Collection[str]) -> None:
@@ -70,7 +76,8 @@ class Page:
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.feed = clock, Published(clock)
-        self.view, self.asleep = View(Document(), self.feed), False  # type: ignore[arg-type]
+        self.document, self.asleep = Document(), False
+        self.view = View(self.document, self.feed)  # type: ignore[arg-type]
 
     def told(self, seconds: float, publish_every: float = 0.2) -> int:
         """How many updates there were in so many seconds."""
@@ -135,3 +142,23 @@ def test_a_browser_that_does_not_answer_is_told_nothing_and_then_read_nothing(
 def test_browsers_take_no_more_of_a_processor_than_their_share(page: Page) -> None:
     page.clock.cost, page.feed.readers = 0.03, 12
     assert page.told(20) == pytest.approx(20 * SHARE / (0.03 * 12), abs=2)
+
+
+def test_many_figures_are_put_into_the_page_at_once(page: Page) -> None:
+    plots = [f"plots/gmd/histogram{number}" for number in range(20)]
+    page.feed.publish(plots)
+    placed: list[object] = []
+
+    def note(event: object) -> None:
+        if getattr(event, "attr", "") == "children":
+            placed.append(event)
+
+    page.document.on_change(note)
+    page.clock.now += IDLE_SECONDS
+    page.view._seen.tags = page.view._sent.tags
+    page.view.tick()
+    assert [model.id for model in page.view._body.children] == [
+        page.view._cards[topic].model.id for topic in plots
+    ]
+    assert all(card.drawn for card in page.view._cards.values())
+    assert len(placed) <= 3  # twenty places for figures, out of the page, and in again
