@@ -70,7 +70,7 @@ class Card:
         self._shown = message
         try:
             self._draw(message)
-        except (LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             trouble = f"cannot be drawn: {error}"
             if trouble != self._trouble:
                 log.warning("%s %s", self.topic, trouble)

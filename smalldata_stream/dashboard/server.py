@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -80,8 +81,10 @@ def free_port(host: str, port: int) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
+            of_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+            hint = "choose another --port" if of_port else "--host must be this machine's"
             raise OutputError(
-                f"cannot serve at {host}:{port}: {error.strerror}; choose another --port"
+                f"cannot serve at {host}:{port}: {error.strerror}; {hint}"
             ) from error
         return int(probe.getsockname()[1])
 

@@ -175,17 +175,38 @@ def test_a_port_that_is_taken_is_said(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert main(["dashboard", publisher.address, "--port", port]) == 1
-    assert f"cannot serve at 127.0.0.1:{port}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"cannot serve at 127.0.0.1:{port}" in said
+    assert "choose another --port" in said
+    assert main(["dashboard", publisher.address, "--host", "192.0.2.1", "--port", "0"]) == 1
+    assert "--host must be this machine's" in capsys.readouterr().err
 
 
-def test_a_message_that_cannot_be_drawn_is_said_on_its_card() -> None:
+NO_PIXELS = {
+    "mean": np.empty((0, 0)),
+    "last": np.empty((0, 0)),
+    "extent": np.array([0, 0]),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrays", "said"),
+    [
+        ("pie", {"counts": np.zeros(3)}, "no plot of kind 'pie'"),
+        ("line", {"y": np.zeros(3)}, "cannot be drawn: 'x'"),
+        ("image", NO_PIXELS, "cannot be drawn: division by zero"),
+    ],
+)
+def test_a_message_that_cannot_be_drawn_is_said_on_its_card(
+    kind: str, arrays: dict[str, np.ndarray], said: str
+) -> None:
     pytest.importorskip("bokeh", reason="Bokeh is not installed")
     from smalldata_stream.dashboard.card import Card
 
     card = Card(PLOT)
-    card.show(Message(PLOT, {"kind": "pie"}, {"counts": np.zeros(3)}))
+    card.show(Message(PLOT, {"kind": kind}, arrays))
     card.say({"age": 0.0}, 0.0)
-    assert "no plot of kind 'pie'" in card.model.children[0].text
+    assert said in card.model.children[0].text
     assert not card.drawn
 
 
