@@ -9,6 +9,8 @@ The file is HDF5, one group per detector, one dataset per constant::
     /<detector>/pixel_rms        ADU
     /<detector>/pixel_status     0 = good, else bits that say what is wrong
     /<detector>/pixel_mask       true = good pixel
+    /<detector>/ghost_p0         keV
+    /<detector>/ghost_p1         share of the frame of the pulse before
     /<detector>/pixel_x, pixel_y, pixel_z     centres of the pixels, um
     /<detector>/image_row, image_column       where they are in the assembled image
     /<detector>/geometry         text, psana's geometry format
@@ -39,6 +41,8 @@ UNITS = {
     "pixel_rms": "ADU",
     "pixel_status": "",
     "pixel_mask": "",
+    "ghost_p0": "keV",
+    "ghost_p1": "",
     "pixel_x": "um",
     "pixel_y": "um",
     "pixel_z": "um",
@@ -47,7 +51,10 @@ UNITS = {
 }
 """The arrays of `Constants` and their units."""
 
-OF_PIXELS = ("pixel_mask", "pixel_x", "pixel_y", "pixel_z", "image_row", "image_column")
+OF_PIXELS = (
+    *("pixel_mask", "ghost_p0", "ghost_p1"),
+    *("pixel_x", "pixel_y", "pixel_z", "image_row", "image_column"),
+)
 """Those that have the frame's shape, also where others have gain modes."""
 
 
@@ -78,6 +85,8 @@ class Constants:
     pixel_rms: Array | None = None
     pixel_status: Array | None = None
     pixel_mask: Mask | None = None
+    ghost_p0: Array | None = None
+    ghost_p1: Array | None = None
     pixel_x: Array | None = None
     pixel_y: Array | None = None
     pixel_z: Array | None = None

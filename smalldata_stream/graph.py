@@ -17,6 +17,7 @@ from smalldata_stream.detectors.common_mode import Choice
 from smalldata_stream.detectors.epics_archiver import LCLS, EpicsArchiver, Variable
 from smalldata_stream.detectors.families import FRAME_FIELDS
 from smalldata_stream.detectors.family import Kind
+from smalldata_stream.detectors.ghost import Ghost
 from smalldata_stream.detectors.masks import NO_MASKING, Masking
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Node
@@ -62,6 +63,7 @@ class Graph(WithDefaults):
         constants: Constants | None = None,
         mask: Array | None = None,
         masking: Masking = NO_MASKING,
+        ghost: Ghost | None = None,
         optional: bool = False,
     ) -> Node:
         """A detector: its fields are written, its frames are there to chain words to.
@@ -91,6 +93,10 @@ class Graph(WithDefaults):
             True where a pixel is good; bad pixels are 0 and left out of all results.
         masking
             Pixels that are bad by where they are, as in ``Masking(edges=1, neighbours=1)``.
+        ghost
+            ``Ghost()`` subtracts what the pixels still have of the pulse before, by the
+            constants ``ghost_p0`` and ``ghost_p1``; the frames of events without a frame of
+            the pulse before are gaps.
         optional
             Where the run has no such detector, drop it and all chained to it, and say so;
             otherwise that is an error.
@@ -120,6 +126,7 @@ class Graph(WithDefaults):
                 local_gain=local_gain,
                 mask=mask,
                 masking=masking,
+                ghost=ghost,
             )
             node.make_frames(partial(self._calibrate, node, frame_field, plan, constants))
         return node

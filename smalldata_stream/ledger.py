@@ -24,7 +24,8 @@ class Ledger:
     (``dropped``, by reason). ``filtered`` are left out by the graph on purpose, ``failed``
     could not be reduced at all. ``gaps`` counts (not part of the balance) the events in
     which a node failed and left a gap, by node; ``dead_letters`` tells the first of them
-    apart, so many for each node.
+    apart, so many for each node. ``unknown`` counts likewise the gaps that are no failure:
+    the data do not have what the result depends on.
 
     >>> ledger = Ledger(read=10, written=7)
     >>> ledger.filtered["laser off"] += 2
@@ -38,6 +39,7 @@ class Ledger:
     failed: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     gaps: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
     dead_letters: list[DeadLetter] = field(default_factory=list)
 
     @property
@@ -58,7 +60,7 @@ class Ledger:
         [('read', '', 2), ('written', '', 2)]
         """
         rows = [("read", "", self.read), ("written", "", self.written)]
-        for what in ("filtered", "failed", "dropped", "gaps"):
+        for what in ("filtered", "failed", "dropped", "gaps", "unknown"):
             counts: Counter[str] = getattr(self, what)
             rows += [(what, reason, n) for reason, n in sorted(counts.items())]
         return rows

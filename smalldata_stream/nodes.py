@@ -16,6 +16,7 @@ from smalldata_stream.detectors.fields import spec_of
 from smalldata_stream.detectors.units import known_of
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Chosen, Node, below
+from smalldata_stream.lead_in import NOTHING_BEFORE, Before
 from smalldata_stream.protocols import Accumulated, PerEvent, Plot, Result, Spec
 from smalldata_stream.reductions.window import Windowed
 from smalldata_stream.run import DetectorInfo
@@ -194,6 +195,7 @@ class DetectorNode(Node):
         self.written: dict[str, Signal] = {}
         self.read: dict[Signal, str] = {}
         self.frames: tuple[Signal, PerEvent] | None = None
+        self.before: Before | None = None
         self._make_frames: Callable[[], None] | None = None
         self.damage = "" if info.name in SLOW else f"damage/{info.name}"
         if self.damage:
@@ -220,6 +222,8 @@ class DetectorNode(Node):
         """Let chained words work on what ``prepared`` makes of ``signal``."""
         self.want(signal)
         self.frames = (signal, prepared)
+        if prepared.before_ms:
+            self.before = Before(signal, prepared.before_ms)
         self.value = (self.info.name, prepared.outputs[name])
 
     def field_path(self, signal: Signal) -> str:
@@ -282,9 +286,15 @@ class DetectorNode(Node):
         if self.frames is None or not self.wanted:
             return
         signal, prepared = self.frames
-        column = batch.columns[signal]
-        events, timestamps = column.mask, batch.timestamps[column.mask]
-        made = self.columns(prepared.compute, prepared.outputs, [column.values], timestamps)
+        inputs = [batch.columns[signal]]
+        if self.before is not None:
+            inputs.append(self.before.take(batch))
+            unknown = int(inputs[0].mask.sum() - inputs[1].mask.sum())
+            self.plan.unknown[f"{self.path}: {NOTHING_BEFORE}"] += unknown
+        events = common_events(inputs)
+        values = [column.at(events) for column in inputs]
+        timestamps = batch.timestamps[events]
+        made = self.columns(prepared.compute, prepared.outputs, values, timestamps)
         (frames,) = made.values()
         batch.record.add(self.info.name, spread(frames, events))
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from smalldata_stream.batch import Batch, Column, Signal
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Absent, Chosen, Node, foreign_streams
+from smalldata_stream.lead_in import Before
 from smalldata_stream.ledger import DeadLetter, Ledger
 from smalldata_stream.located import place
-from smalldata_stream.nodes import PerEventNode, TotalNode
+from smalldata_stream.nodes import DetectorNode, PerEventNode, TotalNode
 from smalldata_stream.protocols import (
     Afterwards,
     PerEvent,
@@ -42,7 +43,8 @@ class Plan:
     ``keeps`` the (path, why) of the columns that decide which events are written;
     ``afterwards`` is looked up when the run has ended;
     ``dropped`` says what the graph asked for and this run does not have; ``newest`` is the
-    timestamp of the newest event so far.
+    timestamp of the newest event so far; ``unknown`` counts gaps that are no failure, since
+    somebody has last taken that count.
     """
 
     def __init__(self) -> None:
@@ -54,6 +56,7 @@ class Plan:
         self.afterwards: list[Afterwards] = []
         self.newest = 0
         self.failures: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
         self.letters: list[DeadLetter] = []
         self.source = Node(self, [], "events")
 
@@ -172,6 +175,20 @@ class Plan:
         if self.source.wanted:
             batch.record.add(TIMESTAMP, Column(batch.timestamps))
         self.source.update(batch)
+
+    @property
+    def before_ms(self) -> float:
+        """Events up to so long before another are needed for it; 0 where none is."""
+        return max((one.most_ms for one in self._befores()), default=0.0)
+
+    def remember(self, batch: Batch) -> None:
+        """Take a lead-in: see `smalldata_stream.lead_in`."""
+        for one in self._befores():
+            one.take(batch)
+
+    def _befores(self) -> list[Before]:
+        detectors = (node for node in self.nodes if isinstance(node, DetectorNode))
+        return [node.before for node in detectors if node.before is not None]
 
     def failed(self, node: str, timestamps: NDArray[np.uint64], error: Exception) -> None:
         """Count failed events of a node; keep the first of them as dead letters."""

@@ -29,6 +29,10 @@ from smalldata_stream.run import RunInfo
 # --------------------------------------------------------------------------- sources
 
 
+LONGEST_LEAD_IN_MS = 1000.0
+"""So long before an event, at most, another one may be that it depends on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Damage met while reading: where, and what it cost."""
@@ -119,6 +123,15 @@ class Blocks(Protocol):
         Nothing for a block behind the last one. No batch goes across a cut.
         """
 
+    def before(self, number: int, ms: float) -> Iterator[Batch]:
+        """The lead-in of block ``number``: events up to ``ms`` before its first one.
+
+        Asked for right before `read`, where the block before was not read here;
+        `smalldata_stream.lead_in` says what for. ``ms`` is at most `LONGEST_LEAD_IN_MS`;
+        events of blocks that were read here may be left out. Damage in these events is
+        that of the block that they are in, and not noted again.
+        """
+
 
 @runtime_checkable
 class Divisible(Protocol):
@@ -186,6 +199,10 @@ class PerEvent:
     config
         Derived arrays (q values, bin edges, masks) for ``/UserDataCfg``; the parameters
         themselves are added from the dataclass.
+    before_ms
+        Of a detector's frames: above 0, ``compute`` depends on two frames. Its second
+        argument are those read before the first ones, each by no more than so long; an
+        event without such a frame is a gap. See `smalldata_stream.lead_in`.
     """
 
     outputs: Mapping[str, Spec]
@@ -193,6 +210,7 @@ class PerEvent:
     chained: tuple[Spec, Callable[..., Values]] | str | None = None
     inner: Mapping[str, Spec] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    before_ms: float = 0.0
 
 
 class State(Protocol):

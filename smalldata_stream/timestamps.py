@@ -43,6 +43,16 @@ def timestamp_at(nanoseconds: int) -> int:
     return seconds << 32 | rest
 
 
+def earlier(timestamp: int, ms: float) -> int:
+    """The timestamp so many ms before another.
+
+    >>> earlier((5 << 32) + 7, 0.5) == (4 << 32) + 999_500_007
+    True
+    """
+    whole = (timestamp >> 32) * SECOND + (timestamp & _LOW)
+    return timestamp_at(max(0, whole - round(ms * 1e6)))
+
+
 def unix_seconds(timestamp: int) -> float:
     """Seconds since 1970 of a timestamp.
 

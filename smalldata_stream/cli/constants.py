@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--constants",
         type=Path,
         metavar="FILE",
-        help="take the constants of this file instead, to add positions",
+        help="take the constants of this file instead, to add positions or a ghost",
     )
     one.add_argument(
         "--geometry",
@@ -48,6 +48,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="DETECTOR=FILE",
         help="use this geometry: psana's text, or a CrystFEL .geom",
+    )
+    one.add_argument(
+        "--ghost",
+        nargs="+",
+        default=[],
+        metavar="DETECTOR=FILE",
+        help="add the ghost that was fitted: an HDF5 file with one array whose name ends "
+        "in p0, and one in p1",
     )
     text = "print a table of a constants file, and draw the constants"
     one = what.add_parser("show", help=text, description=text)
@@ -107,20 +115,23 @@ def run(options: argparse.Namespace) -> int:
 
 def run_fetch(options: argparse.Namespace) -> int:
     """Fetch, add positions, write."""
-    from smalldata_stream.modes.constants import fetch, placed
+    from smalldata_stream.modes.constants import fetch, placed, with_ghost
 
-    geometry = geometry_files(options.geometry)
+    geometry = files_of("--geometry", options.geometry)
+    ghosts = files_of("--ghost", options.ghost)
     info = first_run(open_source(options)).info
     if options.constants is not None:
         only = options.detectors or None
         found = read_constants(options.constants, only)
     else:
         found = fetch(info, options.detectors, options.cache)
-    for name in geometry.keys() - found.keys():
-        raise SmalldataError(
-            f"--geometry {name}=...: there are no constants of {name}; there are those of "
-            + ", ".join(found)
-        )
+    for option, given in (("--geometry", geometry), ("--ghost", ghosts)):
+        for name in given.keys() - found.keys():
+            raise SmalldataError(
+                f"{option} {name}=...: there are no constants of {name}; there are those "
+                f"of {', '.join(found)}"
+            )
+    found |= {name: with_ghost(found[name], file) for name, file in ghosts.items()}
     made = [
         placed(constants, info.detectors.get(name), geometry.get(name))
         for name, constants in found.items()
@@ -181,17 +192,17 @@ def _write(
     return 0
 
 
-def geometry_files(given: list[str]) -> dict[str, Path]:
+def files_of(option: str, given: list[str]) -> dict[str, Path]:
     """``DETECTOR=FILE`` as a path per detector.
 
-    >>> geometry_files(["jungfrau=a.geom"])
+    >>> files_of("--geometry", ["jungfrau=a.geom"])
     {'jungfrau': PosixPath('a.geom')}
     """
     found = {}
     for one in given:
         name, equals, file = one.partition("=")
         if not (name and equals and file):
-            raise SmalldataError(f"--geometry {one}: write DETECTOR=FILE")
+            raise SmalldataError(f"{option} {one}: write DETECTOR=FILE")
         found[name] = Path(file)
     return found
 

@@ -45,7 +45,7 @@ def ledger_of(index: Mapping[str, Any]) -> Ledger | None:
     if not isinstance(told, Mapping) or "read" not in told:
         return None
     ledger = Ledger(read=told["read"], written=told.get("written", 0))
-    for what in ("filtered", "failed", "dropped", "gaps"):
+    for what in ("filtered", "failed", "dropped", "gaps", "unknown"):
         getattr(ledger, what).update(dict(told.get(what, {})))
     return ledger
 

@@ -22,6 +22,7 @@ from smalldata_stream.detectors.families import (
     of_old_number,
 )
 from smalldata_stream.detectors.family import Config, Family, Kind
+from smalldata_stream.detectors.ghost import Calibrate, Ghost, GhostTables, without_ghost
 from smalldata_stream.detectors.masks import NO_MASKING, Masking
 from smalldata_stream.detectors.tables import Tables, calibrating, good_in, positions_in
 from smalldata_stream.detectors.user_data_cfg import kept
@@ -57,6 +58,9 @@ class Calibration:
     masking
         Further pixels that are bad by where they are: edges of segments and ASICs,
         neighbours of bad ones, unbonded ones.
+    ghost
+        Subtract what the pixels still have of the pulse before, after common mode and gain
+        and before ``local_gain``: a `Ghost`, or None for not.
 
     Raises
     ------
@@ -88,6 +92,7 @@ class Calibration:
     local_gain: float | Array | None = None
     mask: Mask | None = None
     masking: Masking = NO_MASKING
+    ghost: Ghost | None = None
 
     def __post_init__(self) -> None:
         if self.calibration not in (None, *get_args(Kind)):
@@ -119,7 +124,7 @@ class Calibration:
         ``config`` is what Configure says of the detector.
         """
         name = constants.detector if constants else detector_type
-        kind, common_mode = self._chosen(detector_type, constants)
+        kind, common_mode, ghost = self._chosen(detector_type, constants)
         family = FAMILIES.get(detector_type)
         if kind == "raw":
             return self._unchanged(name, raw, constants, family or CAMERA)
@@ -134,10 +139,16 @@ class Calibration:
         given = needed(constants, name, kind) if kind != "adu" else None
         tables = _tables(given, shape, family, config or {}, kind, name)
         good = tables.good & self._good(name, raw, shape, constants, family)
+        left = GhostTables.of(given, shape) if ghost and given else None
+        if left is not None:
+            good = good & left.good
+            left = left.restricted(good)
         blind = family.blind[1](shape) if family.blind else None
         tables = tables.restricted(good, blind)
         if self.local_gain is not None:
-            tables = tables.scaled(_of_pixels(self.local_gain, shape, name))
+            gain = _of_pixels(self.local_gain, shape, name)
+            tables = tables.scaled(gain)
+            left = left and left.scaled(gain)
         noise = None if constants is None else constants.pixel_rms
         if common_mode and common_mode.needs_noise() and noise is None:
             raise ConstantsError(
@@ -154,17 +165,23 @@ class Calibration:
             long_name="calibrated frame",
             positions=positions_in(constants, shape, name),
         )
+        calibrate = partial(_calibrate, kernel, arrange)
+        compute: Callable[..., Mapping[str, Values]]
+        compute = partial(_compute, calibrate, calibrated, Memory())
+        if left is not None:
+            compute = partial(without_ghost, calibrate, left, calibrated, Memory())
         return PerEvent(
             outputs={"": calibrated},
-            compute=partial(_compute, kernel, arrange, calibrated, Memory()),
-            config=kept(kind, constants, good, common_mode, self.local_gain),
+            compute=compute,
+            config=kept(kind, constants, good, common_mode, self.local_gain, ghost),
+            before_ms=ghost.most_ms if ghost else 0.0,
         )
 
     def _chosen(
         self, detector_type: str, constants: Constants | None
-    ) -> tuple[Kind, CommonMode | None]:
-        """Kind and common mode, from words or from an old number."""
-        kind, common_mode = self.calibration, self.common_mode
+    ) -> tuple[Kind, CommonMode | None, Ghost | None]:
+        """Kind, common mode and ghost, from words or from an old number."""
+        kind, common_mode, ghost = self.calibration, self.common_mode, self.ghost
         if isinstance(common_mode, int):
             old = of_old_number(detector_type, common_mode)
             if kind is not None and old.kind not in (None, kind):
@@ -173,6 +190,7 @@ class Calibration:
                     f"calibration={kind!r} is written; leave one of them out"
                 )
             kind, common_mode = kind or old.kind, old.common_mode
+            ghost = ghost or old.ghost
         assert common_mode is None or isinstance(common_mode, CommonMode)
         if kind is None:
             kind = as_far_as_possible(detector_type, constants)
@@ -183,7 +201,9 @@ class Calibration:
                 f"common_mode={common_mode.method!r} needs calibration='pedestal' or "
                 f"'gain', not {kind!r}"
             )
-        return kind, common_mode
+        if ghost is not None and kind != "gain":
+            raise ValueError(f"ghost={ghost} needs calibration='gain', not {kind!r}")
+        return kind, common_mode, ghost
 
     def _good(
         self,
@@ -275,16 +295,20 @@ def _rearranged(
     return {"": pixels.packed(out, made)}
 
 
-def _compute(
-    kernel: Callable[[Array, NDArray[np.float32]], None],
+def _calibrate(
+    kernel: Calibrate,
     arrange: Callable[[Array], Array] | None,
-    made: Spec,
-    memory: Memory,
-    values: Values,
+    frame: Array,
+    out: NDArray[np.float32],
+) -> None:
+    arranged = frame if arrange is None else arrange(frame)
+    kernel(pixels.contiguous(arranged).reshape(out.size), out)
+
+
+def _compute(
+    calibrate: Calibrate, made: Spec, memory: Memory, values: Values
 ) -> Mapping[str, Values]:
-    size = math.prod(made.shape or ())
-    out = memory.empty((len(values), size), made.dtype)
+    out = memory.empty((len(values), math.prod(made.shape or ())), made.dtype)
     for i, frame in enumerate(values):
-        arranged = frame if arrange is None else arrange(frame)
-        kernel(pixels.contiguous(arranged).reshape(size), out[i])
+        calibrate(frame, out[i])
     return {"": pixels.packed(out, made)}

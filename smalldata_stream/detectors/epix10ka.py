@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from smalldata_stream.batch import Array
 from smalldata_stream.detectors.common_mode import CommonMode, Method
 from smalldata_stream.detectors.family import Config, Family, GainBits, Old
+from smalldata_stream.detectors.ghost import Ghost
 from smalldata_stream.errors import ConstantsError
 
 MODES = ("FH", "FM", "FL", "AHL-H", "AML-M", "AHL-L", "AML-L")
@@ -138,11 +139,7 @@ _NUMBERS = {
     -2: Old(kind="raw"),
     30: Old(kind="gain"),
 }
-
-_GHOST = (
-    "subtracts what the event before has left, and here an event is calibrated by itself; "
-    "write {} and correct saved pixels afterwards (docs/calibration.md, Ghosts)"
-)
+_GHOST = Old(kind="gain", ghost=Ghost())
 
 EPIX10KA = Family(
     modes=(7,),
@@ -152,8 +149,7 @@ EPIX10KA = Family(
     status_modes=5,
     bank=(176, 48),
     asic=(176, 192),
-    old=_NUMBERS,
-    refused={180: _GHOST.format(80), 181: _GHOST.format(81)},
+    old=_NUMBERS | {180: _GHOST, 181: _GHOST},
 )
 """A bank is 176 rows of 48 columns; the common mode is that of high and medium gain."""
 

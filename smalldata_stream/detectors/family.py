@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smalldata_stream.batch import Array, Mask
 from smalldata_stream.detectors.common_mode import CommonMode
+from smalldata_stream.detectors.ghost import Ghost
 
 Kind = Literal["gain", "pedestal", "adu", "raw"]
 
@@ -52,6 +53,7 @@ class Old:
 
     kind: Kind | None = None
     common_mode: CommonMode | None = None
+    ghost: Ghost | None = None
 
 
 CAMERA_NUMBERS: Mapping[int, Old] = {0: Old(), -1: Old(kind="raw"), 30: Old()}

@@ -11,6 +11,7 @@ from smalldata_stream.batch import Array, Mask
 from smalldata_stream.constants import Constants
 from smalldata_stream.detectors.common_mode import CommonMode
 from smalldata_stream.detectors.family import Kind
+from smalldata_stream.detectors.ghost import Ghost
 
 NAMES = {
     "pedestals": "ped",
@@ -23,6 +24,8 @@ NAMES = {
     "pixel_z": "z",
     "image_row": "ix",
     "image_column": "iy",
+    "ghost_p0": "ghost_p0",
+    "ghost_p1": "ghost_p1",
 }
 """Constants and what smalldata_tools calls them."""
 
@@ -33,6 +36,7 @@ def kept(
     good: Mask | None,
     common_mode: CommonMode | None = None,
     local_gain: float | Array | None = None,
+    ghost: Ghost | None = None,
 ) -> Mapping[str, Any]:
     """How the frames were calibrated and with what: constants, their hash, the mask.
 
@@ -52,4 +56,6 @@ def kept(
         config["common_mode_pars"] = np.array(pars)
     if local_gain is not None:
         config["local_gain"] = local_gain
+    if ghost is not None:
+        config["ghost_most_ms"] = ghost.most_ms
     return config

@@ -124,6 +124,8 @@ class Job:
             self.stop(begun=False)
             raise
         self._done = Done()
+        self._next = 0
+        """The block that goes on where the last one here has ended."""
         self._read: dict[int, int] = {}
         self._before = ranks.reduced(set(self._earlier.rows), set.update) or set()
         self._events_before = ranks.reduced([self._earlier.ledger.read], list.extend) or []
@@ -200,6 +202,10 @@ class Job:
         IN_HAND.block(number, first, first + self._blocks.size - 1)
         session, plan = self.session, self.session.plan
         plan.letters = []
+        if plan.before_ms and number != self._next:
+            for batch in self._blocks.before(number, plan.before_ms):
+                plan.remember(batch)
+        self._next = number + 1
         before, read = self._sink.rows, session.ledger.read
         for batch in self._blocks.read(number):
             handed.left(read + self._blocks.size - session.ledger.read - len(batch))

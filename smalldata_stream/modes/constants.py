@@ -8,12 +8,15 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from smalldata_stream.batch import BatchLimits, Signal
+import numpy as np
+
+from smalldata_stream.batch import Array, BatchLimits, Signal
 from smalldata_stream.constants import Constants
 from smalldata_stream.detectors.dark import Dark
 from smalldata_stream.detectors.dark_limits import DarkLimits
 from smalldata_stream.detectors.families import FRAME_FIELDS
-from smalldata_stream.errors import ConstantsError, did_you_mean
+from smalldata_stream.errors import ConstantsError, SourceError, did_you_mean
+from smalldata_stream.h5 import read_tree
 from smalldata_stream.positions import Positions
 from smalldata_stream.protocols import Run
 from smalldata_stream.run import DetectorInfo, RunInfo
@@ -132,6 +135,35 @@ def fetch(
             f"psana has no constants for {', '.join(names)} of {run.exp} run {run.number}"
         )
     return found
+
+
+def with_ghost(constants: Constants, file: Path) -> Constants:
+    """Constants with a ghost that was fitted, of an HDF5 file of whatever fits ghosts.
+
+    The names of its two arrays end in ``p0`` and ``p1``; pixels without a fit are NaN.
+
+    Raises
+    ------
+    ConstantsError
+        If the file cannot be read, has none or several of one name, or does not fit.
+    """
+    try:
+        tree = read_tree(file)
+    except SourceError as error:
+        raise ConstantsError(str(error)) from error
+    found: dict[str, Array] = {}
+    for end in ("p0", "p1"):
+        names = [name for name in tree if name.endswith(end)]
+        if len(names) != 1:
+            raise ConstantsError(
+                f"{file}: one array has a name that ends in {end}, not {len(names)}; there "
+                f"is {', '.join(tree)}"
+            )
+        found[f"ghost_{end}"] = np.asarray(tree[names[0]], np.float32)
+    source = "; ".join(filter(None, (constants.source, f"ghost of {file.name}")))
+    return replace(
+        constants, ghost_p0=found["ghost_p0"], ghost_p1=found["ghost_p1"], source=source
+    )
 
 
 def placed(

@@ -218,6 +218,7 @@ def told(session: Session, ledger: Ledger) -> dict[str, Any]:
             "failed": dict(ledger.failed),
             "dropped": dict(ledger.dropped),
             "gaps": dict(ledger.gaps),
+            "unknown": dict(ledger.unknown),
             "closes": ledger.closes,
         },
         "dead_letters": [

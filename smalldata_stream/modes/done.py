@@ -60,6 +60,7 @@ class Done:
         self.ledger.read += other.ledger.read
         self.ledger.written += other.ledger.written
         self.ledger.filtered += other.ledger.filtered
+        self.ledger.unknown += other.ledger.unknown
         self.failures += other.failures
         self.newest = max(self.newest, other.newest)
         if not self.states:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from smalldata_stream.batch import Batch, Record
+from smalldata_stream.errors import GraphError
 from smalldata_stream.graph import FindConstants
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.loading import GraphFile
@@ -62,6 +63,13 @@ class JoinedRun:
             constants,
             command=options.command,
         )
+        if self._session.plan.before_ms:
+            self._session.abort()
+            raise GraphError(
+                "ghost= needs the frame of the pulse before, and of several workers each "
+                "gets some of the events: leave out ghost= (write common_mode=80 or 81 "
+                "instead of 180 or 181), or start live without --workers"
+            )
         self._session.plan.go_live()
         self._session.begin()
         self._metrics = options.metrics
@@ -231,6 +239,7 @@ class JoinedRun:
             written=total.written - n,
             filtered=total.filtered,
             failed=total.failed,
+            unknown=total.unknown,
         )
         where = self.run.source
         return whole, [Fault(where, why, count) for why, count in lost.items() if count]
@@ -263,5 +272,6 @@ def added(one: Ledger, other: Ledger) -> Ledger:
         failed=one.failed + other.failed,
         dropped=one.dropped + other.dropped,
         gaps=one.gaps + other.gaps,
+        unknown=one.unknown + other.unknown,
         dead_letters=letters,
     )

@@ -92,6 +92,8 @@ class Session:
             self._sink.write(batch.timestamps[kept], chosen)
         self.ledger.read += len(batch)
         self.ledger.written += int(np.count_nonzero(kept))
+        self.ledger.unknown += self.plan.unknown
+        self.plan.unknown.clear()
         if self._metrics is not None:
             self._metrics.batch(batch, self.ledger)
 

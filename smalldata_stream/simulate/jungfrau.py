@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from smalldata_stream.batch import Array
 from smalldata_stream.constants import Constants
+from smalldata_stream.simulate.ghost import Ghost
 from smalldata_stream.simulate.machine import Pulses
 from smalldata_stream.simulate.scattering import (
     CHIP,
@@ -132,6 +133,15 @@ class Jungfrau:
         self._pool = NOISE[0] * self._random.standard_normal(
             max(_POOL, 4 * maps[1]), np.float32
         )
+        self._ghost = None
+        if simulation.jungfrau_ghost:
+            self._ghost = Ghost(
+                simulation.jungfrau_ghost,
+                self._pedestals + self._offset,
+                self._gain,
+                GAIN_BITS,
+                simulation.random("ghost"),
+            )
         self._photons: list[Photons] = []
         self._energies: list[NDArray[np.float32]] = []
         self._spots: list[NDArray[np.uint32]] = []
@@ -152,6 +162,8 @@ class Jungfrau:
             photons = self._pattern.scatter(energy_mj, float(factors[i]), self._random)
             spot = self._pattern.spot(energy_mj, self._random)
             self._expose(frame.reshape(-1), photons, spot, kev)
+            if self._ghost is not None:
+                self._ghost.add(frame.reshape(-1))
             self._remember(photons, spot, kev, float(factors[i]))
         scalars = {
             "frame_cnt": events,
@@ -229,7 +241,7 @@ class Jungfrau:
 
     def constants(self) -> Constants:
         """Pedestals, gains, offsets, noise and status of each gain mode; geometry."""
-        shape = (3, *self._shape)
+        shape, ghost = (3, *self._shape), self._ghost
         status = np.zeros(self._rms.shape, np.uint64)
         status[:, self._hot], status[:, self._dead] = 1, 2
         return Constants(
@@ -239,6 +251,8 @@ class Jungfrau:
             pixel_offset=self._offset.reshape(shape),
             pixel_rms=self._rms.reshape(shape),
             pixel_status=status.reshape(shape),
+            ghost_p0=ghost.p0.reshape(self._shape) if ghost else None,
+            ghost_p1=ghost.p1.reshape(self._shape) if ghost else None,
             geometry=self._geometry() if self._shape[1:] == (512, 1024) else None,
             source="simulation",
         )

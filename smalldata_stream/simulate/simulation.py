@@ -38,7 +38,8 @@ class Simulation:
     """A run at a pump-probe instrument, to be simulated.
 
     Every second shot has the laser; one shot in ten has no x-rays. The delay between the
-    two is scanned in ``steps`` steps. ``jungfrau_shape`` is (segments, rows, columns).
+    two is scanned in ``steps`` steps. ``jungfrau_shape`` is (segments, rows, columns);
+    ``jungfrau_ghost`` is the share of its signal that a pixel keeps for the next pulse.
     The same parameters give the same bytes, and what one detector sees does not depend on
     which others are chosen.
 
@@ -61,6 +62,7 @@ class Simulation:
     steps: int = 4
     detectors: tuple[str, ...] = DETECTORS
     jungfrau_shape: tuple[int, int, int] = (1, 512, 1024)
+    jungfrau_ghost: float = 0.0
 
     def __post_init__(self) -> None:
         for name in self.detectors:
@@ -81,6 +83,8 @@ class Simulation:
             raise ValueError(
                 f"rate_hz is above 0 and up to {BUNCH_CLOCK_HZ:.0f}, not {self.rate_hz}"
             )
+        if not 0 <= self.jungfrau_ghost < 1:
+            raise ValueError(f"jungfrau_ghost={self.jungfrau_ghost}: write 0 or up to 1")
 
     def random(self, part: str) -> np.random.Generator:
         """The random numbers of one part of the run, a stream of their own."""

@@ -50,6 +50,10 @@ class EventTable:
         fitting = max(1, BLOCK_BYTES * events // max(1, nbytes))
         return max(MIN_BLOCK_EVENTS, min(MAX_BLOCK_EVENTS, 1 << fitting.bit_length() - 1))
 
+    def since(self, timestamp: int) -> int:
+        """The number of the first event that is not before ``timestamp``."""
+        return int(np.searchsorted(self.timestamps, np.uint64(timestamp)))
+
     def cut(
         self,
         limits: BatchLimits,

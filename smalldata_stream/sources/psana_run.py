@@ -6,6 +6,7 @@ import shutil
 import weakref
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -16,7 +17,7 @@ from smalldata_stream.batch import Batch, BatchLimits, Signal
 from smalldata_stream.errors import PsanaError, SourceError
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import FieldInfo, RunInfo
-from smalldata_stream.sources.files_events import build_events
+from smalldata_stream.sources.files_events import EventTable, build_events
 from smalldata_stream.sources.files_reader import check_signals
 from smalldata_stream.sources.files_runs import StreamRun, name_says
 from smalldata_stream.sources.files_stream import Stream
@@ -32,6 +33,7 @@ from smalldata_stream.sources.psana_messages import (
 from smalldata_stream.sources.psana_process import PsanaProcess
 from smalldata_stream.sources.psana_samples import order, samples
 from smalldata_stream.sources.psana_wire import PackedBatch, Unpacker
+from smalldata_stream.timestamps import earlier
 from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import Service
 
@@ -60,7 +62,7 @@ def run_by_psana(
     in_order = all((one[1:] > one[:-1]).all() for one in rows)
     job = _job(parts, index, table.timestamps if in_order else None, several=bool(streams))
     size = BLOCKS * table.block_size
-    return PsanaRun(job, len(table.timestamps), log, streams, size=size)
+    return PsanaRun(job, table, log, streams, size=size)
 
 
 def _job(
@@ -102,13 +104,13 @@ class PsanaRun:
     def __init__(
         self,
         job: Job,
-        there: int,
+        table: EventTable,
         log: FaultLog,
         streams: Sequence[Stream] = (),
         *,
         size: int = 4096,
     ):
-        """``there`` is the number of events by the headers, ``log`` what they had wrong.
+        """``table`` has the events by the headers, ``log`` what those had wrong.
 
         ``streams`` are those that psana has to build events of, ``size`` the number of
         events of a block.
@@ -117,7 +119,7 @@ class PsanaRun:
         folder = str(link_streams(streams)) if streams else None
         self._remove = weakref.finalize(self, _remove, folder)
         self._job = replace(job, directory=folder)
-        self._there = there
+        self._table, self._there = table, len(table.timestamps)
         self._log = log
         self._divided = False
         self.damage = PsanaDamage(job.source)
@@ -171,7 +173,7 @@ class PsanaRun:
         """
         request = self._request(signals, limits)
         self._divided = True
-        return PsanaBlocks(self, request, self._size, self._there)
+        return PsanaBlocks(self, request, self._size, self._table)
 
     def _request(self, signals: Collection[Signal], limits: BatchLimits) -> Request:
         if self._begun:
@@ -302,6 +304,15 @@ class PsanaDamage:
         self.gaps.update(other.gaps)
         self.lost.update(other.lost)
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """What is met meanwhile is forgotten: it is met elsewhere, too."""
+        gaps, lost = self.gaps.copy(), self.lost.copy()
+        try:
+            yield
+        finally:
+            self.gaps, self.lost = gaps, lost
+
     def faults(self) -> list[Fault]:
         """One fault per kind."""
         said = {f"{what} ({n} datagrams)": 0 for what, n in self.gaps.items()}
@@ -316,12 +327,12 @@ class PsanaBlocks:
     run: PsanaRun
     request: Request
     size: int
-    there: int
+    table: EventTable
 
     @property
     def count(self) -> int:
         """How many blocks there are."""
-        return -(-self.there // self.size)
+        return -(-len(self.table.timestamps) // self.size)
 
     @property
     def damage(self) -> PsanaDamage:
@@ -335,6 +346,16 @@ class PsanaBlocks:
         yield from self.run.part(
             replace(self.request, skip=begin, stop=None if last else begin + self.size)
         )
+
+    def before(self, number: int, ms: float) -> Iterator[Batch]:
+        """The lead-in of block ``number``."""
+        begin = number * self.size
+        if number < self.count:
+            since = earlier(int(self.table.timestamps[begin]), ms)
+            with self.damage.unchanged():
+                yield from self.run.part(
+                    replace(self.request, skip=self.table.since(since), stop=begin)
+                )
 
 
 def _remove(folder: str | None) -> None:

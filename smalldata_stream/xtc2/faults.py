@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from smalldata_stream.protocols import Fault
@@ -50,6 +51,17 @@ class FaultLog:
         """As `merge`, and ``other`` is empty then."""
         self.merge(other)
         other._entries.clear()
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """What is noted meanwhile is forgotten: it is noted elsewhere, too."""
+        kept = FaultLog()
+        kept.take(self)
+        try:
+            yield
+        finally:
+            self._entries.clear()
+            self.merge(kept)
 
     def faults(self) -> list[Fault]:
         """One fault per file and kind."""

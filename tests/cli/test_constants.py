@@ -12,6 +12,9 @@ import pytest
 
 from smalldata_stream.cli import main
 from smalldata_stream.constants import Constants, read_constants, write_constants
+from smalldata_stream.errors import ConstantsError
+from smalldata_stream.h5 import write_tree
+from smalldata_stream.modes.constants import with_ghost
 
 EVENTS = 30
 
@@ -115,9 +118,38 @@ def test_a_crystfel_geometry(tmp_path: Path, run: tuple[Path, list[str]]) -> Non
     np.testing.assert_allclose(where.x[0], (rows - 256) * 75.0, atol=0.01)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("psana") is None, reason="needs psana")
+def test_a_ghost_that_was_fitted(tmp_path: Path, run: tuple[Path, list[str]]) -> None:
+    p0, p1 = np.random.default_rng(0).normal(size=(2, 1, 512, 1024)).astype("f4")
+    p0[0, 3, 4] = np.nan
+    fits, made = tmp_path / "GhostFits_xpptut26_Run001.h5", tmp_path / "with_ghost.h5"
+    write_tree(fits, {"jungfrau_OLS_p0": p0, "jungfrau_OLS_p1": p1})
+    command = ["constants", "fetch", *run[1], "--constants", str(run[0]), "-o", str(made)]
+    assert main([*command, "--ghost", f"jungfrau={fits}"]) == 0
+    new, old = read_constants(made)["jungfrau"], read_constants(run[0])["jungfrau"]
+    assert new.ghost_p0 is not None
+    assert new.ghost_p1 is not None
+    assert new.ghost_p0.tobytes() == p0.tobytes()
+    assert new.ghost_p1.tobytes() == p1.tobytes()
+    assert "ghost of GhostFits_xpptut26_Run001.h5" in new.source
+    assert new.digest != old.digest
+    write_tree(fits, {"a/p0": p0, "b/p0": p0, "p1": p1})
+    with pytest.raises(ConstantsError, match=r"ends in p0, not 2; there is a/p0, b/p0, p1"):
+        with_ghost(old, fits)
+    write_tree(fits, {"p0": p0[:, :2], "p1": p1[:, :2]})
+    with pytest.raises(ConstantsError, match="shapes do not fit each other"):
+        with_ghost(old, fits)
+
+
 @pytest.mark.parametrize(
     ("command", "match"),
     [
+        (["fetch", "--ghost", "jungfrau"], "--ghost jungfrau: write DETECTOR=FILE"),
+        (
+            ["fetch", "--ghost", "cam=a.h5"],
+            "--ghost cam=...: there are no constants of cam",
+        ),
+        (["fetch", "--ghost", "jungfrau=nothing.h5"], "nothing.h5: no such file"),
         (["show", "nothing.h5"], "nothing.h5: no such file"),
         (["dark", "--detectors", "gmd"], "no area detector 'gmd'"),
         (["dark", "--sigmas", "0"], "sigmas=0"),

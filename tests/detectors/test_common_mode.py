@@ -261,7 +261,6 @@ def test_median_of_many(n: int) -> None:
     ("kind", "parameters", "match"),
     [
         ("cspad", {"common_mode": 10}, "mixture of 1 and 5; write 1"),
-        ("epix10ka", {"common_mode": 180}, "by itself; write 80 .*Ghosts"),
         ("jungfrau", {"common_mode": 46}, "46 means nothing.*'jungfrau'.*71, 72"),
         ("jungfrau", {"common_mode": "row"}, "write one of 'rows'"),
         ("jungfrau", {"common_mode": True}, "not True"),

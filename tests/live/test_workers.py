@@ -41,10 +41,16 @@ from tests.shmem.playing import Playing, needs_server, new_tag, write_run
 from tests.test_real_files import assert_same_tree
 
 __all__ = ["COMMAND", "sent", "simulated"]  # fixtures of the run
-# A worker that begins late knows EPICS from the next slow update on, batch from the first.
-ALL = WHOLE.replace('    g.keep(light["xray"], why="no X-rays")\n', "").replace(
-    "    g.epics()\n", ""
-)
+# A worker that begins late knows EPICS from the next slow update on, batch from the first;
+# and no worker knows the frame of the pulse before.
+ALL = WHOLE
+for left_out in (
+    '    g.keep(light["xray"], why="no X-rays")\n',
+    "    g.epics()\n",
+    ", ghost=Ghost(most_ms=100)",
+):
+    assert left_out in ALL
+    ALL = ALL.replace(left_out, "")
 
 
 # ------------------------------------------------------------------------------- in order

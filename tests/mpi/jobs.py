@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 GRAPH = """
 import numpy as np
+from smalldata_stream.detectors.ghost import Ghost
 
 def graph(g, run):
     light = g.light_status(xray_excluded=[162], laser_required=[90])
@@ -22,7 +23,7 @@ def graph(g, run):
     g.epics()
     energy = g.detector("gmd")["energy"]
     g.detector("encoder")
-    jungfrau = g.detector("jungfrau")
+    jungfrau = g.detector("jungfrau", ghost=Ghost())
     roi = jungfrau.roi("ROI_0", [[0, 1], [2, 60], [5, 60]], area=True)
     roi.projection(axis=0)
     jungfrau.droplets(threshold_adu=5)
@@ -48,6 +49,7 @@ SIMULATION = Simulation(
     events=120,
     detectors=("timing", "gmd", "encoder", "jungfrau"),
     jungfrau_shape=(1, 64, 64),
+    jungfrau_ghost=0.005,
 )
 """15 blocks of 8 events, as `tests.mpi.program` cuts them."""
 

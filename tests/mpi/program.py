@@ -90,6 +90,7 @@ def die_in_block(rank: int, at: int, how: str) -> None:
 
         class Dying:
             size, count, damage = real.size, real.count, real.damage
+            before = real.before
 
             def read(self, number: int) -> Iterator[object]:
                 if number >= at and rank != ranks.rank and rank < ranks.size:

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+from smalldata_stream.lead_in import NOTHING_BEFORE
 from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.sources.psana import PsanaSource
 from tests.mpi.case import Case, check
@@ -22,10 +23,12 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_the_case_has_all_that_is_hard(case: Case) -> None:
-    """Filtered events, dead letters, a dataset that few blocks have, varying lengths."""
+    """Filtered events, dead letters, a dataset that few blocks have, varying lengths; and
+    frames that depend on those before, which may be in another block."""
     ledger = case.report.ledger
     assert 0 < ledger.filtered["no X-rays"] < ledger.read == SIMULATION.events
     assert len(ledger.dead_letters) == 20 < ledger.gaps["gmd/picky"]
+    assert ledger.unknown == {f"jungfrau: {NOTHING_BEFORE}": 1}  # the first event
     with h5py.File(case.serial) as file:
         rare = file["gmd/rare"][:, 0]
         assert 0 < (rare == rare).sum() < 15
