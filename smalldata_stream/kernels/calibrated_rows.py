@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,6 +94,17 @@ def _choose(raw: Bits, bits: Bits, offset: Floats, takes: Bytes, chosen: Floats)
 
 
 @compiled
+def _of_switched(
+    raw: Bits, bits: Bits, offset: Floats, start: int, k: int
+) -> tuple[Any, int, Any]:
+    """What a switched pixel says of its gain, the number of that, and its value."""
+    mode = np.uint16(raw[k] & bits[2])
+    m = 1 if mode == bits[3] else 2
+    adu = np.float32(np.uint16(np.uint16(raw[k] & bits[0]) >> bits[1]))
+    return mode, m, adu - offset[min(m, offset.shape[0] - 1), start + k]
+
+
+@compiled
 def _choose_switched(
     raw: Bits,
     bits: Bits,
@@ -103,14 +116,10 @@ def _choose_switched(
     chosen: Floats,
     there: Counts,
 ) -> None:
-    last = offset.shape[0] - 1
     for k in where:
-        mode = np.uint16(raw[k] & bits[2])
-        m = 1 if mode == bits[3] else 2
+        mode, m, value = _of_switched(raw, bits, offset, start, k)
         counts = (takes[k] >> m) & 1 if mode != bits[4] else 0
         there[k // width] += counts - (takes[k] & 1)
-        adu = np.float32(np.uint16(np.uint16(raw[k] & bits[0]) >> bits[1]))
-        value = adu - offset[min(m, last), start + k]
         chosen[k] = value if counts else np.float32(np.inf)
 
 
@@ -146,10 +155,7 @@ def _finish_switched(
 ) -> None:
     last = offset.shape[0] - 1
     for k in where:
-        mode = np.uint16(raw[k] & bits[2])
-        m = 1 if mode == bits[3] else 2
-        adu = np.float32(np.uint16(np.uint16(raw[k] & bits[0]) >> bits[1]))
-        value = adu - offset[min(m, last), start + k]
+        mode, m, value = _of_switched(raw, bits, offset, start, k)
         common = by[k] if (takes[k] >> m) & 8 else np.float32(0)
         scaled = (value - common) * factor[min(m, last), start + k]
         out[k] = np.float32(0) if mode == bits[4] else scaled
