@@ -9,7 +9,6 @@ rounds over the same events, which are in the caches. Run it with
 from __future__ import annotations
 
 import importlib.util
-import time
 import types
 from collections.abc import Callable
 from functools import partial
@@ -17,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.clock import microseconds
 from smalldata_stream.batch import Array, Ragged
 from smalldata_stream.default_node import DefaultNode
 from smalldata_stream.graph import build
 from smalldata_stream.simulate.hsd import BASES, peaks_of, stream
 from smalldata_stream.testing.detectors import Data, run_of, void
 
-EVENTS, SAMPLES, PEAKS, ROUNDS = 64, 20_000, 40, 7
+EVENTS, SAMPLES, PEAKS = 64, 20_000, 40
 
 
 def events() -> list[Array]:
@@ -38,17 +38,6 @@ def events() -> list[Array]:
         sent = stream(0, samples) + stream(1, peaks_of(samples))
         found.append(np.frombuffer(sent, np.uint8).copy())
     return found
-
-
-def microseconds(work: Callable[[], Any]) -> float:
-    """Per event, in the best of some rounds; the first, which may compile, not counted."""
-    work()
-    took = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - begin)
-    return 1e6 * min(took) / EVENTS
 
 
 def of_psana(data: list[Array], header: Array) -> Callable[[], Any] | None:
@@ -74,18 +63,18 @@ def main() -> None:
     (node,) = (node for node in g.plan.nodes if isinstance(node, DefaultNode))
     headers, together = np.tile(header, (EVENTS, 1)), Ragged.of(data)
     parts = dict(zip(("waveform", "peaks"), node.parts, strict=True))
-    copied = microseconds(lambda: together.values.copy())
+    copied = microseconds(lambda: together.values.copy(), EVENTS)
     print(f"{EVENTS} events of {SAMPLES} samples and about {PEAKS} peaks; µs per event")
     print(f"{'a copy of the bytes':<32} {copied:8.1f}")
     ours = 0.0
     for name, (part, _) in parts.items():
         assert part.compute is not None
-        took = microseconds(partial(part.compute, headers, together))
+        took = microseconds(partial(part.compute, headers, together), EVENTS)
         ours += took
         print(f"{name:<32} {took:8.1f}   {took / copied:5.1f} copies")
     theirs = of_psana(data, header)
     if theirs is not None:
-        took = microseconds(theirs)
+        took = microseconds(theirs, EVENTS)
         print(f"{'psana, both':<32} {took:8.1f}   {took / ours:5.1f} times ours")
 
 

@@ -8,7 +8,6 @@ some rounds over the same batch, which is in the caches. Run it with
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from benchmarks.clock import microseconds
 from smalldata_stream.basis import Basis
 from smalldata_stream.batch import Array
 from smalldata_stream.kernels.svd_fit import make_basis
@@ -26,7 +26,7 @@ from smalldata_stream.reductions.hits import Hits
 from smalldata_stream.reductions.integral import Integral
 from smalldata_stream.reductions.svd_fit import SvdFit
 
-EVENTS, CHANNELS, SAMPLES, ROUNDS = 64, 8, 2000, 7
+EVENTS, CHANNELS, SAMPLES = 64, 8, 2000
 BASE, SIGNAL = slice(0, 400), slice(600, 1600)
 
 
@@ -37,17 +37,6 @@ def waveforms() -> Array:
         for center in rng.uniform(650, 1500, rng.integers(1, 3)):
             row += rng.uniform(100, 2000) * np.exp(-0.5 * ((t - center) / 12) ** 2)
     return waves.astype(np.uint16)
-
-
-def microseconds(work: Callable[[], Any]) -> float:
-    """Per event, in the best of some rounds; the first, which may compile, not counted."""
-    work()
-    took = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - begin)
-    return 1e6 * min(took) / EVENTS
 
 
 def numpy_integral(waves: Array) -> Array:
@@ -121,11 +110,11 @@ def main() -> None:
         "cfd": (lambda: cfd.compute(waves), lambda: numpy_cfd(waves)),
         "svd_fit": (lambda: fit.compute(waves), lambda: numpy_fit(waves, components)),
     }
-    read = microseconds(lambda: waves.reshape(-1).view(np.uint64).max())
+    read = microseconds(lambda: waves.reshape(-1).view(np.uint64).max(), EVENTS)
     print(f"{CHANNELS} channels x {SAMPLES} samples; reading them: {read:.1f} us per event")
     print(f"{'word':<10}{'us/event':>10}{'x reading':>11}{'numpy, scipy':>14}{'ratio':>8}")
     for name, (ours, theirs) in work.items():
-        a, b = microseconds(ours), microseconds(theirs)
+        a, b = microseconds(ours, EVENTS), microseconds(theirs, EVENTS)
         print(f"{name:<10}{a:>10.1f}{a / read:>11.1f}{b:>14.1f}{b / a:>8.1f}")
 
 
