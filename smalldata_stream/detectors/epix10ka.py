@@ -89,9 +89,10 @@ def control_bits(config: Config, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     try:
         return np.reshape(np.stack(panels), shape)
     except ValueError:
+        told = ", ".join(str(panel.shape) for panel in panels) or "none that is known"
         raise ConstantsError(
-            f"Configure tells the gain of {len(panels)} panels {panels[0].shape}, the "
-            f"frames are {shape}; write calibration='raw' or 'adu'"
+            f"Configure tells the gain of these panels: {told}; the frames are {shape}; "
+            "write calibration='raw' or 'adu'"
         ) from None
 
 

@@ -169,3 +169,18 @@ def test_frame_fields_of_the_types_that_are_calibrated() -> None:
     assert FRAME_FIELDS["jungfrau", "raw"] == "raw"
     assert FRAME_FIELDS["opal", "raw"] == "image"
     assert FRAME_FIELDS["axis", "raw"] == "value"
+
+
+@pytest.mark.parametrize(
+    ("bits", "told"),
+    [(np.zeros((3, 5), "u1"), r"panels: \(3, 5\);"), (np.zeros((1, 3, 4), "u1"), "none")],
+)
+def test_a_configure_of_other_panels(bits: Array, told: str) -> None:
+    given = Constants(
+        detector="epix",
+        pedestals=np.ones((7, 1, 3, 4), "f4"),
+        pixel_gain=np.ones((7, 1, 3, 4), "f4"),
+    )
+    raw = Spec(dtype=np.dtype("u2"), shape=(1, 3, 4))
+    with pytest.raises(ConstantsError, match=rf"epix: .*{told}.*frames are \(1, 3, 4\)"):
+        Calibration().prepare("epix10ka", raw, given, {("config", "cbitsConfig"): bits})
