@@ -64,7 +64,13 @@ class Part:
         self.name = words[0]
         # A session of its own: Ctrl-C on the terminal is ours, who end the parts in order.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "smalldata_stream.cli", *words],
+            [
+                sys.executable,
+                "-m",
+                "smalldata_stream.cli.demo_part",
+                f"{os.getpid()}",
+                *words,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

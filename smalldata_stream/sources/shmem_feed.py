@@ -231,7 +231,10 @@ class Feed:
         Raises `SourceError` when there never was one.
         """
         if self._away is not None and not self._met and self._timeout is None:
-            LOG.warning("%s: waiting until there is a server", self.where)
+            LOG.warning(
+                "%s: waiting until there is a server with a client slot (-c) left",
+                self.where,
+            )
         while True:
             part = self.next(_LOOK_SECONDS if self._away is not None else None)
             if part is not None:

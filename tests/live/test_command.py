@@ -128,6 +128,26 @@ def test_runs_servers_and_configurations_follow_each_other(tmp_path: Path) -> No
         assert (there == ~absent).all()
 
 
+def test_the_parts_of_the_demo_end_with_it_even_killed(tmp_path: Path) -> None:
+    graph = tmp_path / "graph.py"
+    graph.write_text(GRAPH)
+    words = ["live", str(graph), "--shmem", new_tag(), "--publish", "tcp://127.0.0.1:*"]
+    code = (
+        "import time\n"
+        "from smalldata_stream.cli.demo_live import Part\n"
+        f"part = Part({words!r})\n"
+        "part.says('publishing:')\n"
+        "print(part.process.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with started([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        part = int(process.stdout.readline())
+        assert alive(part)
+        process.kill()
+        until(lambda: not alive(part))
+
+
 def test_the_demo_ends_as_a_whole(tmp_path: Path) -> None:
     words = ["demo", tmp_path / "demo", "--live", "--events", "24"]
     with command(*words, says="published:") as (process, said):
