@@ -1,4 +1,4 @@
-"""``python -m smalldata_stream.cli.demo_part PID ...``: a command that ends with process PID.
+"""A command that ends with another process: ``-m smalldata_stream.cli.demo_part PID ...``.
 
 However the live demo ends, even killed, its parts are told to end, too, as by SIGTERM.
 """

@@ -14,9 +14,9 @@ from sinks.hdf5 import Hdf5Sink
 from sinks.hdf5_file import partial_name
 from smalldata_stream.cli.reduce import output_path, tell
 from smalldata_stream.cli.source import data_directory, open_source
-from smalldata_stream.errors import SmalldataError
+from smalldata_stream.errors import ConstantsError, OutputError, SmalldataError
 from smalldata_stream.graph import FindConstants
-from smalldata_stream.modes.calibration import find_constants
+from smalldata_stream.modes.calibration import FROM_PSANA, find_constants
 from smalldata_stream.modes.display import Publisher
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.live import LiveOptions, nowhere, run_live
@@ -29,6 +29,7 @@ from smalldata_stream.run import RunInfo
 
 def follow(options: argparse.Namespace) -> int:
     """Follow the source until it ends, or until Ctrl-C or SIGTERM."""
+    check_paths(options)
     resets, shield = Resets(), Shield()
     guard = threading.Lock()
     with ExitStack() as stack:
@@ -57,6 +58,15 @@ def follow(options: argparse.Namespace) -> int:
             tell(report, written, damaged="" if options.shmem else "damaged data: ")
             sys.stdout.flush()  # a session may last a shift, and its log be read meanwhile
     return 0
+
+
+def check_paths(options: argparse.Namespace) -> None:
+    """Raise SmalldataError for a path that is wrong, which no run should have to find."""
+    constants, output = options.constants, options.output
+    if constants not in (None, FROM_PSANA) and not Path(constants).is_file():
+        raise ConstantsError(f"no constants file {constants}")
+    if output is not None and not output.parent.is_dir():
+        raise OutputError(f"no directory {output.parent}, where {output.name} is to go")
 
 
 def reports(options: argparse.Namespace, live: LiveOptions) -> Iterator[Report]:

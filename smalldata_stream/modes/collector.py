@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from smalldata_stream.errors import GraphError, SourceError
+from smalldata_stream.errors import ConstantsError, GraphError, SourceError
 from smalldata_stream.graph import FindConstants
 from smalldata_stream.loading import graph_of
 from smalldata_stream.modes.display import tell_error
@@ -185,7 +185,7 @@ class _Crew:
                 joined = JoinedRun(
                     run, graph, self.constants(run), self.options, self.window_seconds
                 )
-            except GraphError as error:
+            except (GraphError, ConstantsError) as error:
                 self._tell_error(run, str(error))
                 return
             for older in self._runs.values():

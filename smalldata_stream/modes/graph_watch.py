@@ -41,6 +41,6 @@ class GraphWatch:
     def _stamp(self) -> tuple[int, int] | None:
         try:
             status = self.path.stat()
-        except FileNotFoundError:
+        except OSError:  # also what a file system says that is busy with something else
             return None
         return status.st_mtime_ns, status.st_size

@@ -100,7 +100,7 @@ def run_live(
 
     load_compiler()  # now, while no event waits for it
     for run in source.runs():
-        live = _LiveRun(run, watch, constants(run.info), options)
+        live = _LiveRun(run, watch, constants, options)
         try:
             yield from live.reduce()
         except KeyboardInterrupt:
@@ -122,7 +122,11 @@ class _LiveRun:
     """One run, with the graph that it has at the moment, if any."""
 
     def __init__(
-        self, run: Run, watch: GraphWatch, constants: FindConstants, options: LiveOptions
+        self,
+        run: Run,
+        watch: GraphWatch,
+        constants: Callable[[RunInfo], FindConstants],
+        options: LiveOptions,
     ):
         self._run, self._watch = run, watch
         self._constants, self._options = constants, options
@@ -234,7 +238,7 @@ class _LiveRun:
                 info,
                 self._watch.load(),
                 options.sink(info),
-                self._constants,
+                self._constants(info),
                 metrics=options.metrics,
                 command=options.command,
             )

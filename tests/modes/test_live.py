@@ -17,7 +17,10 @@ from sinks.hdf5 import Hdf5Sink
 from sinks.memory import MemorySink
 from sinks.zmq import ZmqPublisher
 from smalldata_stream.batch import Batch, BatchLimits, Signal
+from smalldata_stream.cli import main
 from smalldata_stream.client import Client
+from smalldata_stream.errors import ConstantsError
+from smalldata_stream.graph import FindConstants
 from smalldata_stream.kernels import compiled
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.loading import GraphFile, load_graph
@@ -346,6 +349,42 @@ def test_nothing_in_a_graph_file_ends_the_session(
     (report,) = live(graph, Editing(Script(), {1: lambda: graph.write_bytes(text)}))
     assert report.ledger.read == report.ledger.written == 40
     assert "graph.py" in caplog.text
+
+
+def test_constants_that_cannot_be_read_do_not_end_the_session(graph: Path) -> None:
+    """They may be mended by the next edit of the graph, which asks for them again."""
+    asked: list[int] = []
+
+    def constants(info: RunInfo) -> FindConstants:
+        asked.append(info.number)
+        if len(asked) == 1:
+            raise ConstantsError("half a file")
+        return lambda name: None
+
+    source = Editing(Script(), {3: lambda: graph.write_text(OTHER)})
+    (report,) = run_live(
+        source, GraphWatch(str(graph)), constants, LiveOptions(limits=SMALL)
+    )
+    assert asked == [1, 1]
+    assert report.ledger.failed[NO_GRAPH] > 0
+    assert report.ledger.written > 0
+    assert report.ledger.closes
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["-o", "nowhere/a.h5"], "no directory nowhere, where a.h5 is to go"),
+        (["--constants", "none.h5"], "no constants file none.h5"),
+    ],
+)
+def test_wrong_paths_are_told_before_anything_begins(
+    graph: Path, words: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["live", str(graph), "--shmem", "x", *words]) == 1
+    said = capsys.readouterr()
+    assert why in said.err
+    assert "publishing" not in said.out
 
 
 def test_the_error_is_in_the_index_and_in_the_metrics_until_it_is_mended(
