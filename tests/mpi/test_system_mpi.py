@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.mpi.case import Case, check
-from tests.mpi.jobs import job
+from tests.mpi.jobs import BIN, ROOT, environment, job
 
 OPEN_MPI, MPICH = "mpiexec.openmpi", "mpiexec.mpich"
 PACKAGES = {OPEN_MPI: "openmpi-bin", MPICH: "mpich"}
@@ -39,7 +41,30 @@ def settings(launcher: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     (library,) = Path("/usr/lib").glob("*/libmpich.so.12")
     folder = tmp_path_factory.mktemp("lib")
     (folder / "libmpi.so.12").symlink_to(library)
-    return {"LD_LIBRARY_PATH": str(folder)}
+    return {"LD_LIBRARY_PATH": str(folder), "MPI4PY_LIBMPI": "libmpi.so.12"}
+
+
+LIBRARIES = """
+from smalldata_stream.modes.ranks import ranks
+ranks()
+print({line.split()[-1] for line in open("/proc/self/maps") if "/libmpi" in line})
+"""
+
+
+def test_the_library_is_the_machines(launcher: str, settings: dict[str, str]) -> None:
+    done = subprocess.run(
+        [launcher, "-n", "1", sys.executable, "-c", LIBRARIES],
+        env=environment() | settings,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "/usr/lib" in done.stdout
+    assert "site-packages" not in done.stdout
+    assert str(BIN.parent / "lib") not in done.stdout
 
 
 def test_the_same_bits(
