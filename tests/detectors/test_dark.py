@@ -76,7 +76,9 @@ def test_what_makes_a_pixel_bad() -> None:
     dark.add(raw)
     status = dark.constants(source="").pixel_status
     assert status is not None
-    assert status[0, 0, :3].tolist() == [NOISY, QUIET, EXTREME]
+    # The bits that files have, as the page says.
+    assert status[0, 0, :3].tolist() == [NOISY, QUIET, EXTREME] == [1, 2, 4]
+    assert UNSEEN == 8
     assert np.count_nonzero(status) == 3
     wide = dark.constants(source="", limits=DarkLimits(sigmas=1e4, margin_adu=0))
     assert wide.pixel_status is not None
