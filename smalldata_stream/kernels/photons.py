@@ -26,21 +26,26 @@ def _divide(
     adu: Any,
     photons: NDArray[np.uint16],
     rest: Array,
-) -> None:
+) -> bool:
+    """Photons and remainders of a row; whether one of these is a half or more."""
     kind = rest.dtype.type
-    most = kind(65535)
+    most, half = kind(65535), kind(0.5)
+    # 32 bits, so that more pixels fit into a vector than with numba's own 64.
+    count = np.int32(0)
     for c in range(row.size):
         x = row[c]
         v = kind(x) / adu
         v = v if (x >= low) & (x <= top) & (v > 0) & is_good(good, c) else kind(0)
         whole = np.floor(v)
-        rest[c] = v - whole
+        v = v - whole
+        rest[c] = v
+        count = np.int32(count + np.int32(v >= half))
         photons[c] = np.uint16(whole if whole < most else most)
+    return bool(count > 0)
 
 
 @compiled
 def _any_half(rest: Array) -> bool:
-    # 32 bits, so that more pixels fit into a vector than with numba's own 64.
     count = np.int32(0)
     for c in range(rest.size):
         count = np.int32(count + np.int32(rest[c] >= 0.5))
@@ -171,6 +176,7 @@ def count_photons(
     lines, columns = frame.shape
     rest = np.zeros((3, columns + 2), np.array(adu).dtype)
     used = np.zeros((3, columns + 2), np.uint8)
+    any_half = np.zeros(3, np.bool_)
     total = 0
     for r0 in range(0, lines, rows):
         rest[:] = 0
@@ -181,7 +187,7 @@ def count_photons(
             used[new] = 0
             if r < rows:
                 line = r0 + r
-                _divide(
+                any_half[new] = _divide(
                     frame[line],
                     row_of(good, line),
                     low,
@@ -194,15 +200,16 @@ def count_photons(
                 rest[new] = 0
             if r > 0:
                 line = r0 + r - 1
-                _pair(
-                    rest[old],
-                    rest[middle],
-                    rest[new],
-                    used[old],
-                    used[middle],
-                    used[new],
-                    fraction,
-                    photons[line],
-                )
+                if any_half[middle]:
+                    _pair(
+                        rest[old],
+                        rest[middle],
+                        rest[new],
+                        used[old],
+                        used[middle],
+                        used[new],
+                        fraction,
+                        photons[line],
+                    )
                 total += _total(photons[line])
     return total
