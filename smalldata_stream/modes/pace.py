@@ -16,6 +16,10 @@ LONGEST_SECONDS = 1.0
 """... unless nothing was shown for so long."""
 
 
+WAIT_SECONDS = 0.001
+"""A graph that waits no longer for a batch is busy all the time."""
+
+
 class Budget:
     """What a graph can spend on showing, whatever it is that is shown.
 
@@ -31,7 +35,7 @@ class Budget:
 
     def __init__(self) -> None:
         self._owed, self._worked = 0.0, time.thread_time()
-        self._free = True
+        self._free, self._waited = True, 0.0
 
     def awaited(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches, to know for how long they are waited for."""
@@ -40,7 +44,8 @@ class Budget:
             begin, worked = time.monotonic(), time.thread_time()
             batch = next(iterator, None)
             worked = time.thread_time() - worked
-            self._owed = max(0.0, self._owed - (time.monotonic() - begin - worked))
+            self._waited = time.monotonic() - begin - worked
+            self._owed = max(0.0, self._owed - self._waited)
             if batch is None:
                 return
             yield batch
@@ -53,6 +58,11 @@ class Budget:
         self._worked = worked
         return self._free or not self._owed
 
+    @property
+    def idle(self) -> bool:
+        """Whether the graph waited for the last batch: it has time to spare."""
+        return self._free or self._waited > WAIT_SECONDS
+
     def spend(self, seconds: float) -> None:
         """Take so much; a debt does not grow from one time that was not affordable on."""
         self._owed = min(self._owed, SHARE * LONGEST_SECONDS) + seconds
@@ -61,9 +71,9 @@ class Budget:
 class Pace:
     """Says when to show something: each ``seconds``, less often if there is no budget.
 
-    It is asked after each batch, so showing comes a little late; the time after it is
-    shorter by that, and the rate is the one asked for. Showing is never put off beyond
-    ``longest``, so that what is seen is at most that old.
+    It is asked after each batch, so showing comes a little late; where the graph has time,
+    the time after it is shorter by that, and the rate is the one asked for. Showing is
+    never put off beyond ``longest``, so that what is seen is at most that old.
 
     >>> pace = Pace(0.2, Budget())
     >>> pace.due()
@@ -94,7 +104,8 @@ class Pace:
         """Around what shows, to know what it costs."""
         self._shown = now = time.monotonic()
         late = now - self._due
-        self._due = now + self._seconds - (late if late < self._seconds / 2 else 0.0)
+        made_up_for = self._budget.idle and late < self._seconds / 2
+        self._due = now + self._seconds - (late if made_up_for else 0.0)
         begin = time.thread_time()
         try:
             yield

@@ -134,3 +134,24 @@ def test_after_a_long_batch_rounds_do_not_come_in_a_row(clock: Clock) -> None:
     assert not rate.due()
     clock.now += 0.02
     assert rate.due()
+
+
+@pytest.mark.parametrize(
+    ("waits", "works", "rounds"), [(0.02, 0.01, 105), (0.0, 0.03, 100)]
+)
+def test_only_a_graph_that_waits_makes_up_for_late_rounds(
+    clock: Clock, waits: float, works: float, rounds: int
+) -> None:
+    def batches() -> Iterator[Batch]:
+        while clock.now < end:
+            clock.now += waits
+            yield BATCH
+
+    budget, shown, end = Budget(), 0, clock.now + 21
+    rate = Pace(0.2, budget)
+    for _ in budget.awaited(batches()):
+        clock.works(works)
+        if rate.due():
+            with rate.shown():
+                shown += 1
+    assert shown == pytest.approx(rounds, abs=2)
