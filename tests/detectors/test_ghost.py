@@ -26,11 +26,7 @@ from smalldata_stream.run import RunInfo
 from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
 from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.sources.psana import PsanaSource
-from tests.detectors.ghost_cam import (
-    SHAPE,
-    cam_constants,
-    made,
-)
+from tests.detectors.ghost_cam import SHAPE, cam_constants, made
 from tests.reductions.frames import noisy
 from tests.sources.psana_runs import needs_psana
 

@@ -26,13 +26,7 @@ from smalldata_stream.sources.simulated import (
     Script,
     SimulatedSource,
 )
-from tests.detectors.ghost_cam import (
-    PEDESTAL,
-    SHAPE,
-    WITH_CAM,
-    cam_constants,
-    made,
-)
+from tests.detectors.ghost_cam import PEDESTAL, SHAPE, WITH_CAM, cam_constants, made
 from tests.reductions.frames import noisy
 
 

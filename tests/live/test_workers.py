@@ -35,7 +35,7 @@ from smalldata_stream.sources.files import FilesSource
 from tests.live.test_command import COMMAND, GRAPH, command, read_at_least
 from tests.live.test_parity import GRAPH as WHOLE
 from tests.live.test_parity import SeenLive, sent, simulated
-from tests.modes.test_live import newest
+from tests.modes.editing import newest
 from tests.processes import PATIENCE, alive, family
 from tests.shmem.playing import Playing, needs_server, new_tag, write_run
 from tests.test_real_files import assert_same_tree
