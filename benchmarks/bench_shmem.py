@@ -24,8 +24,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.live_session import write_events  # noqa: E402
 from smalldata_stream.batch import BatchLimits, Signal  # noqa: E402
-from smalldata_stream.simulate.xtc2_writer import Names, Service, Stream  # noqa: E402
+from smalldata_stream.simulate.xtc2_writer import Names  # noqa: E402
 from smalldata_stream.sources.shmem import ShmemSource  # noqa: E402
 
 CASES = [
@@ -77,19 +78,11 @@ os._exit(0)
 
 def write(path: Path, side: int, events: int) -> tuple[str, str]:
     """A run; the detector and the field to read."""
-    names = CAM if side else SCALARS
-    with Stream(path, Path(os.devnull), [names]) as stream:
-        stream.configure(1)
-        stream.transition(2, Service.BEGIN_RUN)
-        stream.transition(3, Service.BEGIN_STEP)
-        stream.transition(4, Service.ENABLE)
-        count = np.arange(events)
-        values = {name: count for name in names.fields if name != "image"}
-        if side:
-            values["image"] = np.broadcast_to(count[:, None, None], (events, side, side))
-        stream.events(10 + count, [(names, values)])
-        for k, service in enumerate((Service.DISABLE, Service.END_STEP, Service.END_RUN)):
-            stream.transition(10 + events + k, service)
+    names, count = CAM if side else SCALARS, np.arange(events)
+    values = {name: count for name in names.fields if name != "image"}
+    if side:
+        values["image"] = np.broadcast_to(count[:, None, None], (events, side, side))
+    write_events(path, names, values)
     return names.detector, "image" if side else "s0"
 
 

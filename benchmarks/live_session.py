@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,19 +122,24 @@ def scalars(fields: int) -> Names:
     )
 
 
-def write_scalars(path: Path, events: int, fields: int) -> Path:
-    """A run of events with so many scalars each."""
-    names = scalars(fields)
+def write_events(path: Path, names: Names, values: Mapping[str, NDArray[Any]]) -> Path:
+    """A run of events with these values of one detector, a row each."""
+    events = len(next(iter(values.values())))
     with Stream(path, Path(os.devnull), [names]) as stream:
         stream.configure(1)
         stream.transition(2, Service.BEGIN_RUN)
         stream.transition(3, Service.BEGIN_STEP)
         stream.transition(4, Service.ENABLE)
-        count = np.arange(events)
-        stream.events(10 + count, [(names, dict.fromkeys(names.fields, count))])
+        stream.events(10 + np.arange(events), [(names, dict(values))])
         for k, service in enumerate((Service.DISABLE, Service.END_STEP, Service.END_RUN)):
             stream.transition(10 + events + k, service)
     return path
+
+
+def write_scalars(path: Path, events: int, fields: int) -> Path:
+    """A run of events with so many scalars each."""
+    names = scalars(fields)
+    return write_events(path, names, dict.fromkeys(names.fields, np.arange(events)))
 
 
 class Latencies(Metrics):
