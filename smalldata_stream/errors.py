@@ -9,6 +9,7 @@
     │   ├── CorruptData     the bytes of a file are damaged; says file and offset
     │   └── PsanaError      psana is absent, refused, or died
     ├── ConstantsError      calibration constants are absent or do not fit
+    │   └── DatabaseError   psana's database is not reached, whatever it is asked for
     ├── NodeFailures        too many events failed in the nodes of a batch job
     └── OutputError         the result cannot be written
 """
@@ -62,6 +63,10 @@ class PsanaError(SourceError):
 
 class ConstantsError(SmalldataError):
     """Calibration constants are absent or do not fit the detector."""
+
+
+class DatabaseError(ConstantsError):
+    """psana's database is not reached, or is down: it has no answer for any detector."""
 
 
 class NodeFailures(SmalldataError):

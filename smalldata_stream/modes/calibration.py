@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from smalldata_stream.constants import Constants, read_constants
-from smalldata_stream.errors import ConstantsError
+from smalldata_stream.errors import ConstantsError, DatabaseError
 from smalldata_stream.graph import FindConstants
 from smalldata_stream.modes.constants import placed, with_its_geometry
 from smalldata_stream.run import RunInfo
@@ -25,7 +25,8 @@ def find_constants(
 
     ``choice`` is a constants file, ``"psana"`` for psana's database, or None: then the file
     ``<exp>-rNNNN-constants.h5`` beside the data if there is one, else psana's database
-    where the run names an experiment and the database answers.
+    where the run names an experiment and the database answers. One that cannot be reached
+    is not asked again in this run.
 
     Where a file has the geometry of a detector and not the positions of its pixels, psana
     makes these from it, once, when the detector's constants are asked for.
@@ -40,13 +41,26 @@ def find_constants(
             log.info("constants: %s", beside)
             return from_file(beside)
 
+    not_reached_for = ""
+
     @cache
     def if_it_answers(detector: str) -> Constants | None:
+        nonlocal not_reached_for
         if not run.exp:
+            return None
+        if not_reached_for:
+            log.warning(
+                "no constants for %s: psana's database could not be reached for %s, and is "
+                "not asked again in this run",
+                detector,
+                not_reached_for,
+            )
             return None
         try:
             return from_psana(run, detector)
         except ConstantsError as error:
+            if isinstance(error, DatabaseError):
+                not_reached_for = detector
             log.warning("no constants for %s: %s", detector, error)
             return None
 

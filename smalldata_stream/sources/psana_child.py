@@ -19,7 +19,7 @@ from smalldata_stream.run import RunInfo
 from smalldata_stream.sources import psana_wire as wire
 from smalldata_stream.sources.dies_with_parent import die_with_parent
 from smalldata_stream.sources.psana_child_batches import Batches
-from smalldata_stream.sources.psana_child_constants import fetch
+from smalldata_stream.sources.psana_child_constants import Down, fetch
 from smalldata_stream.sources.psana_child_describe import Layout
 from smalldata_stream.sources.psana_child_geometry import positions
 from smalldata_stream.sources.psana_child_methods import Methods
@@ -47,14 +47,15 @@ def main() -> None:
     try:
         job = wire.receive(talk)
         if isinstance(job, ConstantsJob):
-            outbox.put(ConstantsFound(fetch(job)))
+            found = fetch(job, lambda answers: count(seen, answers))
+            outbox.put(ConstantsFound(found))
         elif isinstance(job, GeometryJob):
             outbox.put(GeometryFound(positions(job)))
         else:
             read(job, talk, outbox, seen)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (psana raises what it likes)
         traceback.print_exc()
-        outbox.put(Failed(said(error)))
+        outbox.put(Failed(said(error), down=isinstance(error, Down)))
     outbox.close()
     while True:
         signal.pause()  # the parent ends it: closing this end could lose the last word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,25 @@ from smalldata_stream.sources.psana_child_open import import_psana
 from smalldata_stream.sources.psana_messages import ConstantsJob
 
 _NOT_FOUND = 404
+_DOWN = (502, 503, 504)
+"""What a gateway answers when there is nobody behind it."""
 
 WANTED = {*UNITS, "geometry", "status_extra"}
 """What is taken of that which psana has."""
 
 
-def fetch(job: ConstantsJob) -> dict[str, dict[str, tuple[Any, str]]]:
+class Down(RuntimeError):
+    """The web service is not reached, or there is nobody behind it."""
+
+
+def fetch(
+    job: ConstantsJob, count: Callable[[int], None]
+) -> dict[str, dict[str, tuple[Any, str]]]:
     """The constants of each detector with where they are from.
 
-    Raises RuntimeError if the web service fails or refuses; psana takes that for "there are
-    none".
+    ``count`` is told the number of answers so far. Raises RuntimeError if the web service
+    fails or refuses, which psana takes for "there are none"; `Down` where it would do so
+    for any detector.
     """
     import_psana()
     if job.cache:
@@ -29,10 +39,20 @@ def fetch(job: ConstantsJob) -> dict[str, dict[str, tuple[Any, str]]]:
 
     ask = MDBWebUtils.get
 
+    answers = 0
+
     def ask_and_look(url: str, query: Any = None, timeout: float = 180) -> Any:
-        response = ask(url, query=query, timeout=timeout)
+        nonlocal answers
+        try:
+            response = ask(url, query=query, timeout=timeout)
+        except OSError as error:  # of requests, all are
+            raise Down(f"{type(error).__name__}: {error}") from error
+        if response.status_code in _DOWN:
+            raise Down(f"{url}: {response.status_code} {response.reason}")
         if not (response.ok or response.status_code == _NOT_FOUND):
             raise RuntimeError(f"{url}: {response.status_code} {response.reason}")
+        answers += 1
+        count(answers)
         return response
 
     MDBWebUtils.get = ask_and_look

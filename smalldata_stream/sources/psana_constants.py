@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from smalldata_stream.constants import UNITS, Constants
-from smalldata_stream.errors import ConstantsError, PsanaError
+from smalldata_stream.errors import ConstantsError, DatabaseError, PsanaError
 from smalldata_stream.run import DetectorInfo
 from smalldata_stream.sources.psana_messages import ConstantsFound, ConstantsJob, Failed
 from smalldata_stream.sources.psana_process import PsanaProcess
@@ -38,7 +38,8 @@ def psana_constants(
     ------
     ConstantsError
         If psana is not there, or the database refuses or does not answer in ``seconds``,
-        or sends something that is no set of constants.
+        or sends something that is no set of constants. It is a DatabaseError where the
+        database is not reached, so that nothing else need be asked of it.
     """
     names = {info.name: f"{info.type}_{info.serial}" for info in detectors}
     place = f"psana's cache {cache}" if cache else "psana's database"
@@ -56,12 +57,15 @@ def psana_constants(
         try:
             answer = process.hear(seconds)
         except TimeoutError:
-            raise ConstantsError(f"{asked}: no answer in {seconds:g} s{instead}") from None
+            # Constants of many pixels may take longer, and those of another detector not.
+            kind = ConstantsError if process.count else DatabaseError
+            raise kind(f"{asked}: no answer in {seconds:g} s{instead}") from None
         except PsanaError as death:
             raise ConstantsError(f"{asked}: {death}") from death
     if isinstance(answer, Failed):
         what = shorten(answer.what, LONGEST_REASON)
-        raise ConstantsError(f"{asked}: {what}{instead}")
+        kind = DatabaseError if answer.down else ConstantsError
+        raise kind(f"{asked}: {what}{instead}")
     assert isinstance(answer, ConstantsFound)
     return {
         name: _constants(name, found) for name, found in answer.constants.items() if found

@@ -99,9 +99,13 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """psana raised an exception before there was anything to read."""
+    """psana raised an exception before there was anything to read.
+
+    ``down`` says that its database was not reached, whatever it would have been asked for.
+    """
 
     what: str
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

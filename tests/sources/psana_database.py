@@ -24,7 +24,8 @@ class Database(ThreadingHTTPServer):
     """Databases of collections of documents, by name.
 
     With ``refusal`` every answer is that status of HTTP. With ``page`` every answer is this
-    text.
+    text. Questions for the collection ``slow`` set ``asked_for_slow``, and are not
+    answered: they wait for ``let_go``.
     """
 
     daemon_threads = True
@@ -36,6 +37,8 @@ class Database(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.refusal = 0
         self.page = b""
+        self.slow = ""
+        self.asked_for_slow, self.let_go = threading.Event(), threading.Event()
 
     @property
     def url(self) -> str:
@@ -101,6 +104,10 @@ class _Answer(BaseHTTPRequestHandler):
             return
         assert url.path.startswith(ROOT)
         database, collection, *number = url.path.removeprefix(ROOT).split("/")
+        if collection == self.server.slow:
+            self.server.asked_for_slow.set()
+            self.server.let_go.wait(120)
+            return
         answer = self.server.page
         if not answer and collection == "gridfs":
             answer = self.server.data[number[0]]

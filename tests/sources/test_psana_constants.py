@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smalldata_stream.errors import ConstantsError
+from smalldata_stream.errors import ConstantsError, DatabaseError
 from smalldata_stream.run import DetectorInfo
+from smalldata_stream.sources import psana_constants as psana_constants_module
 from smalldata_stream.sources.psana_constants import psana_constants
+from smalldata_stream.sources.psana_process import PsanaProcess
 from tests.sources.psana_database import Database, point_to, serving
 from tests.sources.psana_runs import needs_psana
 
@@ -84,8 +86,9 @@ def test_a_database_that_refuses(database: Database, status: int) -> None:
     with pytest.raises(
         ConstantsError,
         match=rf"asked for big of xpptest run 7: .*{status}.*; --constants FILE takes them",
-    ):
+    ) as caught:
         psana_constants("xpptest", 7, [JUNGFRAU])
+    assert isinstance(caught.value, DatabaseError) == (status == 503)
 
 
 def test_a_page_instead_of_documents(database: Database) -> None:
@@ -96,15 +99,16 @@ def test_a_page_instead_of_documents(database: Database) -> None:
 
 def test_data_that_are_cut_off(database: Database) -> None:
     database.data = {number: data[:-8] for number, data in database.data.items()}
-    with pytest.raises(ConstantsError, match="ValueError: cannot reshape"):
+    with pytest.raises(ConstantsError, match="ValueError: cannot reshape") as caught:
         psana_constants("xpptest", 7, [JUNGFRAU])
+    assert not isinstance(caught.value, DatabaseError)
 
 
 def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         point_to(monkeypatch, f"http://127.0.0.1:{closed.getsockname()[1]}/ws")
-        with pytest.raises(ConstantsError, match="Connection"):
+        with pytest.raises(DatabaseError, match="Connection"):
             psana_constants("xpptest", 7, [JUNGFRAU])
 
 
@@ -113,5 +117,24 @@ def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         point_to(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}/ws")
-        with pytest.raises(ConstantsError, match="no answer in 3 s"):
+        with pytest.raises(DatabaseError, match="no answer in 3 s"):
             psana_constants("xpptest", 7, [JUNGFRAU], seconds=3)
+
+
+def test_an_answer_that_takes_too_long_is_not_none_at_all(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.slow = "gridfs"
+
+    class WaitsForTheQuestion(PsanaProcess):
+        def hear(self, timeout: float | None = None) -> Any:
+            assert database.asked_for_slow.wait(120)
+            return super().hear(timeout)
+
+    monkeypatch.setattr(psana_constants_module, "PsanaProcess", WaitsForTheQuestion)
+    try:
+        with pytest.raises(ConstantsError, match=r"no answer in 0.1 s") as caught:
+            psana_constants("xpptest", 7, [JUNGFRAU], seconds=0.1)
+    finally:
+        database.let_go.set()
+    assert not isinstance(caught.value, DatabaseError)
