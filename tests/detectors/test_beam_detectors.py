@@ -92,14 +92,21 @@ class TestPhaseCavityOfLcls1(DetectorContract):
         return PhaseCavity("PhaseCavity", name="pcav")
 
     def data(self) -> Mapping[str, Data]:
-        return {
-            "PhaseCavity": scalars(
-                "generic_container", fit_time_1=[0.25, GAP], charge_2=[-99999.0, GAP]
-            )
+        fields = {
+            "fit_time_1": [0.25, GAP],
+            "fit_time_2": [0.5, GAP],
+            "charge_1": [120.0, GAP],
+            "charge_2": [-99999.0, GAP],
         }
+        return {"PhaseCavity": scalars("generic_container", **fields)}
 
     def expected(self) -> Expected:
-        return {"fitTime1": [0.25, GAP], "charge2": [-99999.0, GAP]}
+        return {
+            "fitTime1": [0.25, GAP],
+            "fitTime2": [0.5, GAP],
+            "charge1": [120.0, GAP],
+            "charge2": [-99999.0, GAP],
+        }
 
 
 class TestGasDetectorOfLcls1(DetectorContract):
@@ -107,10 +114,11 @@ class TestGasDetectorOfLcls1(DetectorContract):
         return GasDetector("FEEGasDetEnergy", name="gasdet")
 
     def data(self) -> Mapping[str, Data]:
-        return {"FEEGasDetEnergy": scalars("generic_container", f_11_ENRC=[1.5, GAP])}
+        fields = {f"f_{i}_ENRC": [i / 10, GAP] for i in (11, 12, 21, 22, 63, 64)}
+        return {"FEEGasDetEnergy": scalars("generic_container", **fields)}
 
     def expected(self) -> Expected:
-        return {"f11ENRC": [1.5, GAP]}
+        return {f"f{i}ENRC": [i / 10, GAP] for i in (11, 12, 21, 22, 63, 64)}
 
 
 class TestFeeSpec(DetectorContract):
@@ -133,11 +141,19 @@ class TestFeeSpecPeaks(DetectorContract):
         return FeeSpec()
 
     def data(self) -> Mapping[str, Data]:
-        peaks = [np.array([1.0]), np.array([2.0, 3.0]), GAP]
-        return {"feespec": Data(type="feespec", fields={("raw", "peakPos"): peaks})}
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", "peakPos"): [np.array([1.0]), np.array([2.0, 3.0]), GAP],
+            ("raw", "peakHeight"): [np.array([9.0]), np.array([8.0, 7.0]), GAP],
+            ("raw", "FWHM"): [np.array([4], "i4"), np.array([5, 6], "i4"), GAP],
+        }
+        return {"feespec": Data(type="feespec", fields=fields)}
 
     def expected(self) -> Expected:
-        return {"var_peakPos": [[1.0], [2.0, 3.0], GAP]}
+        return {
+            "var_peakPos": [[1.0], [2.0, 3.0], GAP],
+            "var_peakHeight": [[9.0], [8.0, 7.0], GAP],
+            "var_FWHM": [[4], [5, 6], GAP],
+        }
 
 
 class TestQadc(DetectorContract):
@@ -152,13 +168,21 @@ class TestQadc(DetectorContract):
 
 
 class TestFieldsOf(DetectorContract):
-    """psana's hidden fields, which begin with _, are left out."""
+    """psana's hidden fields, which begin with _, are left out, and so are frames.
+
+    In converted runs, - has become _.
+    """
 
     def make(self) -> DefaultDetector:
         return FieldsOf("XPP-L3T", name="l3t")
 
     def data(self) -> Mapping[str, Data]:
-        return {"XPP-L3T": scalars("generic_container", accept=[1.0, GAP], _x=[1.0, GAP])}
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", "accept"): [1.0, GAP],
+            ("raw", "_x"): [1.0, GAP],
+            ("raw", "image"): [np.zeros((2, 3)), GAP],
+        }
+        return {"XPP_L3T": Data(type="generic_container", fields=fields, frame=("image",))}
 
     def expected(self) -> Expected:
         return {"accept": [1.0, GAP]}

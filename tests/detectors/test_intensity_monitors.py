@@ -33,7 +33,9 @@ class TestBmmonOfLcls1(DetectorContract):
         fields: dict[tuple[str, str], Sequence[Any]] = {
             ("xtc1dump", "TotalIntensity"): [2.0, GAP],
             ("xtc1dump", "X_Position"): [1e-3, GAP],
+            ("xtc1dump", "Y_Position"): [2e-3, GAP],
             ("xtc1dump", "peakA"): peaks(3, GAP),
+            ("xtc1dump", "peakT"): [np.arange(100, 116, dtype="u2"), GAP],
         }
         return {"XPP-SB2-BMMON": Data(type="generic_container", fields=fields)}
 
@@ -41,7 +43,9 @@ class TestBmmonOfLcls1(DetectorContract):
         return {
             "totalIntensityJoules": [2.0, GAP],
             "xPositionMeters": [1e-3, GAP],
+            "yPositionMeters": [2e-3, GAP],
             "peakAmplitude": peaks(3, GAP),
+            "peakTime": [range(100, 116), GAP],
         }
 
 

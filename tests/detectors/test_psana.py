@@ -16,6 +16,7 @@ from smalldata_stream.batch import Array, Frames
 from smalldata_stream.constants import Constants
 from smalldata_stream.detectors.area import Calibration
 from smalldata_stream.protocols import PerEvent, Spec
+from tests.detectors.psana_calib import LINE
 from tests.reductions.frames import unaligned
 
 ROOT = Path(__file__).parents[2]
@@ -125,12 +126,14 @@ def test_jungfrau_in_every_gain_has_the_numbers_of_psana(
     assert not got[given["switched"] >> 14 == 2].any()
 
 
-@pytest.mark.parametrize("detector", ["opal", "epix100", "axis"])
+@pytest.mark.parametrize("detector", ["opal", "epix100", "epix100hw", "axis"])
 def test_cameras_have_the_numbers_of_psana(
     psana: Given, given: Given, detector: str
 ) -> None:
     raw = given["camera_raw"][None]
-    calibration: Literal["gain", "pedestal"] = "pedestal" if detector == "axis" else "gain"
+    calibration: Literal["gain", "pedestal"] = (
+        "pedestal" if detector in ("axis", "epix100hw") else "gain"
+    )
     ready = prepared(detector, raw, given, calibration)
     good = given["camera_pixel_status"] == 0
     (got,) = calibrated(ready, list(raw))
@@ -141,3 +144,23 @@ def test_cameras_have_the_numbers_of_psana(
     mask = ready.outputs[""].mask
     assert mask is not None
     assert np.array_equal(mask, good)
+
+
+@pytest.mark.parametrize("shape", [CAMERA[1:], (CAMERA[1], 1)])
+def test_a_line_camera_has_the_numbers_of_psana(
+    psana: Given, given: Given, shape: tuple[int, ...]
+) -> None:
+    """A line, and the image of one column that data of version 2.0.0 have."""
+    line = {
+        name: array[LINE : LINE + 1]
+        for name, array in given.items()
+        if name.startswith("camera_")
+    }
+    raw = line["camera_raw"].reshape(1, *shape)
+    (got,) = calibrated(prepared("piranha4", raw, line, "pedestal"), list(raw))
+    assert got.shape == shape
+    good = line["camera_pixel_status"][0] == 0
+    assert 0 < np.count_nonzero(~good) < good.size / 2
+    want = psana["piranha4"].reshape(-1)
+    close(got.reshape(-1)[good], want[good], np.abs(want[good]))
+    assert not got.reshape(-1)[~good].any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,12 @@ def derived_detectors(folder: Path, events: int = 20) -> tuple[Path, list[str]]:
     )
     ref = w.Block(0x10F, "opal", "opal", "ref", (2, 0, 0), {"image": ("u2", 2)})
     fake = w.Block(0x110, "fake", "fakecam", "raw", (2, 0, 0), {"array_raw": ("u2", 2)})
+    simulated = w.Block(0x111, "sim", "opal", "simfex", (2, 0, 0), {"image": ("u2", 2)})
+    codes = {"sequenceValues": ("u2", 1)}
+    timing2 = w.Block(0x112, "timing2", "ts", "raw", (2, 0, 0), codes)
+    timing0 = w.Block(0x113, "timing0", "ts", "ts", (0, 0, 1), codes)
+    encoder20 = replace(encoder2, id=0x114, detector="enc20", version=(2, 0, 0))
+    between = replace(encoder3, id=0x115, algorithm="interpolated")
     panels = [
         w.Block(
             0x120 + s,
@@ -220,6 +227,11 @@ def derived_detectors(folder: Path, events: int = 20) -> tuple[Path, list[str]]:
         usdusb,
         ref,
         fake,
+        simulated,
+        timing2,
+        timing0,
+        encoder20,
+        between,
         *panels,
         timing,
         encoder3,
@@ -279,6 +291,14 @@ def derived_detectors(folder: Path, events: int = 20) -> tuple[Path, list[str]]:
             ),
             (ref, {"image": rng.integers(0, 65536, (5, 7))}),
             (fake, {"array_raw": rng.integers(0, 65536, (5, 7))}),
+            (simulated, {"image": rng.integers(0, 65536, (5, 7))}),
+            (timing2, {"sequenceValues": rng.integers(0, 65536, 18)}),
+            (timing0, {"sequenceValues": rng.integers(0, 65536, 18)}),
+            (
+                encoder20,
+                {"encoderValue": [big], "scale": [scale], "scaleDenom": [denominator]},
+            ),
+            (between, {"encoderValue": i, "scale": scale, "scaleDenom": 1 + i}),
             *(
                 (
                     panel,
@@ -321,6 +341,11 @@ def derived_detectors(folder: Path, events: int = 20) -> tuple[Path, list[str]]:
         "usb.raw.descriptions",
         "opal.ref.raw",
         "fake.raw.raw",
+        "sim.simfex.raw",
+        "timing2.raw.eventcodes",
+        "timing0.ts.eventcodes",
+        "enc20.raw.value",
+        "enc3.interpolated.value",
         "jf.raw.raw",
         "jf.raw.num_hot_pixels",
         "jf.raw.hot_pixel_thresh",
