@@ -52,6 +52,9 @@ def image(message: Message) -> Drawn:
     layers = [
         Layer(made, sources[field], field, kind) for field in FIELDS for kind in SCALES
     ]
+    if 0 in message.arrays["extent"]:  # of nothing Bokeh makes no range
+        made.x_range.update(start=0.0, end=1.0)
+        made.y_range.update(start=0.0, end=1.0)
     fields, scales = switch(FIELDS), switch(SCALES)
     switches = row(fields, scales, spacing=12, margin=(2, 4, 2, 10))
     connect(switches.children, layers)
@@ -61,11 +64,13 @@ def image(message: Message) -> Drawn:
         nonlocal everything
         width, height = (float(size) for size in message.arrays["extent"])
         seen = (FIELDS[fields.active], SCALES[scales.active])
+        origin = np.zeros(1 if width and height else 0)  # no browser draws without pixels
+        sizes = {"x": origin, "y": origin, "width": origin + width}
+        sizes["height"] = origin + height
         for field, source in sources.items():
             if everything or field == seen[0]:
-                pixels = message.arrays[field]
-                sizes = {"x": [0.0], "y": [0.0], "width": [width], "height": [height]}
-                source.data = {"image": [pixels], **sizes}
+                pixels = [message.arrays[field]] * len(origin)
+                source.data = {"image": pixels, **sizes}
         for layer in layers:
             if everything or (layer.field, layer.scale) == seen:
                 layer.fit(message.arrays[layer.field])
@@ -83,7 +88,7 @@ def image(message: Message) -> Drawn:
 def height_for(message: Message) -> int:
     """Height of the figure, so that a wide image has little empty space around it."""
     width, height = (int(size) for size in message.arrays["extent"])
-    return int(np.clip(80 + 380 * height / width, *HEIGHTS))
+    return int(np.clip(80 + 380 * height / max(1, width), *HEIGHTS))
 
 
 class Layer:

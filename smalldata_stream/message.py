@@ -100,7 +100,8 @@ def smaller(images: Mapping[str, Array]) -> dict[str, Array]:
     """Images as float32 of at most `MOST_PIXELS` rows and columns, and their ``extent``.
 
     Tiles, ``(tiles, rows, columns)``, stand in a grid. Pixels are averaged in squares, bad
-    ones (NaN) left out. ``extent`` ``(2,)`` is the number of columns and rows before.
+    ones (NaN) left out. ``extent`` ``(2,)`` is the number of columns and rows before. An
+    image without pixels stays one.
 
     >>> small = smaller({"mean": np.arange(8.0).reshape(4, 1, 2)})
     >>> small["mean"].tolist(), small["extent"].tolist()
@@ -109,7 +110,7 @@ def smaller(images: Mapping[str, Array]) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for field, image in images.items():
         whole = in_grid(image)
-        found[field] = averaged(whole, -(-max(whole.shape) // MOST_PIXELS))
+        found[field] = averaged(whole, max(1, -(-max(whole.shape) // MOST_PIXELS)))
         found["extent"] = np.array(whole.shape[::-1], np.int64)
     return found
 
@@ -122,7 +123,8 @@ def in_grid(image: Array) -> Array:
     if image.ndim == 2:
         return image
     tiles, rows, columns = image.shape
-    across = min(tiles, max(1, round(math.sqrt(tiles * rows / columns))))
+    square_of = tiles * rows / columns if columns else 0.0
+    across = max(1, min(tiles, round(math.sqrt(square_of))))
     down = -(-tiles // across)
     grid = np.full((down * across, rows, columns), np.nan, np.float32)
     grid[:tiles] = image

@@ -182,19 +182,11 @@ def test_a_port_that_is_taken_is_said(
     assert "--host must be this machine's" in capsys.readouterr().err
 
 
-NO_PIXELS = {
-    "mean": np.empty((0, 0)),
-    "last": np.empty((0, 0)),
-    "extent": np.array([0, 0]),
-}
-
-
 @pytest.mark.parametrize(
     ("kind", "arrays", "said"),
     [
         ("pie", {"counts": np.zeros(3)}, "no plot of kind 'pie'"),
         ("line", {"y": np.zeros(3)}, "cannot be drawn: 'x'"),
-        ("image", NO_PIXELS, "cannot be drawn: division by zero"),
     ],
 )
 def test_a_message_that_cannot_be_drawn_is_said_on_its_card(

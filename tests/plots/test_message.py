@@ -39,6 +39,18 @@ def test_no_image_is_larger_than_it_should(dtype: str) -> None:
     assert small["last"][0, 0] == pytest.approx(image[:3, :3].mean(dtype=float))
 
 
+@pytest.mark.parametrize(
+    ("shape", "grid"),
+    [((0, 5), (0, 5)), ((0, 0), (0, 0)), ((0, 4, 4), (0, 4)), ((3, 4, 0), (12, 0))],
+)
+def test_an_image_without_pixels_stays_one(
+    shape: tuple[int, ...], grid: tuple[int, int]
+) -> None:
+    small = smaller({"mean": np.zeros(shape)})
+    assert small["mean"].shape == grid
+    assert small["extent"].tolist() == [*reversed(grid)]
+
+
 def test_tiles_are_side_by_side() -> None:
     tiles = np.arange(3 * 2 * 4.0).reshape(3, 2, 4)
     grid: Any = in_grid(tiles)
