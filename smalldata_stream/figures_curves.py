@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from smalldata_stream.figures_style import (
     HEIGHT,
     LOWER,
     ORANGE,
+    Corners,
     Drawn,
     Heading,
     floats,
@@ -52,12 +54,14 @@ def strip(message: Message) -> Drawn:
     made.line("time", "mean", source=source, color=BLUE, width=1.5, legend_label="mean")
     made.scatter("time", "mean", source=source, color=BLUE, size=3)
     style_legend(made)
+    corners = Corners(made)
 
     def update(message: Message) -> None:
         arrays, width = message.arrays, int(message.arrays["width"])
         middle = (np.asarray(arrays["time"], np.int64) + width // 2) / 1e6 + EPOCH_MS
         mean, low, high = floats(arrays, "mean", "low", "high")
-        source.data = {"time": middle, "mean": mean, "low": low, "high": high}
+        with corners.around(middle, mean, low, high):
+            source.data = {"time": middle, "mean": mean, "low": low, "high": high}
         out = left_out(message, not_finite="not finite")
         above.say(message, f"one point for {duration(width)}", out)
 
@@ -102,11 +106,13 @@ def scatter(message: Message) -> Drawn:
     fit = ColumnDataSource({"x": [], "y": []})
     made.scatter("x", "y", source=points, size=4, color=BLUE, alpha=0.4)
     made.line("x", "y", source=fit, color=ORANGE, width=2)
+    corners = Corners(made)
 
     def update(message: Message) -> None:
         x, y, mean, deviation = floats(message.arrays, "x", "y", "mean", "deviation")
         r = float(message.arrays["r"])
-        points.data = {"x": x, "y": y}
+        with corners.around(x, y):
+            points.data = {"x": x, "y": y}
         ends = np.array([x.min(), x.max()]) if len(x) and np.isfinite(r) else np.empty(0)
         slope = r * deviation[1] / deviation[0] if len(ends) else 0.0
         fit.data = {"x": ends, "y": mean[1] + slope * (ends - mean[0])}
@@ -129,13 +135,14 @@ def line(message: Message) -> Drawn:
     for name in names:
         banded(made, name, source)
     style_legend(made)
-    panels = [above.model, made, *difference_below(message, made, source, banded)]
+    panels = [made, *difference_below(message, made, source, banded)]
+    corners = [Corners(one) for one in panels]
 
     def update(message: Message) -> None:
-        source.data = points_of(message, *floats(message.arrays, "x"))
+        put(source, points_of(message, *floats(message.arrays, "x")), corners)
         above.say(message, numbers_on_off(message))
 
-    return Drawn(column(*panels, sizing_mode="stretch_width"), above, update)
+    return Drawn(column(above.model, *panels, sizing_mode="stretch_width"), above, update)
 
 
 def scan(message: Message) -> Drawn:
@@ -146,15 +153,16 @@ def scan(message: Message) -> Drawn:
     for name in names:
         barred(made, name, source)
     style_legend(made)
-    panels = [above.model, made, *difference_below(message, made, source, barred)]
+    panels = [made, *difference_below(message, made, source, barred)]
+    corners = [Corners(one) for one in panels]
 
     def update(message: Message) -> None:
         (x,) = floats(message.arrays, "position")
-        source.data = points_of(message, x)
+        put(source, points_of(message, x), corners)
         out = left_out(message, left_out="left out")
         above.say(message, f"{len(x):,} positions", out)
 
-    return Drawn(column(*panels, sizing_mode="stretch_width"), above, update)
+    return Drawn(column(above.model, *panels, sizing_mode="stretch_width"), above, update)
 
 
 # ------------------------------------------------------------------------ on, off, both
@@ -208,6 +216,18 @@ def points_of(message: Message, x: Array) -> dict[str, Array]:
     if "mean" in points and "last" in message.arrays:
         points |= {"last": floats(message.arrays, "last")[0]}
     return points
+
+
+def put(
+    source: ColumnDataSource, points: Mapping[str, Array], corners: Sequence[Corners]
+) -> None:
+    """Show points in their panel, those of a difference in the one below."""
+    lower = [name for name in points if name.startswith("difference")]
+    upper = [name for name in points if name not in ("x", *lower)]
+    with ExitStack() as around:
+        for one, names in zip(corners, (upper, lower), strict=False):
+            around.enter_context(one.around(points["x"], *(points[n] for n in names)))
+        source.data = dict(points)
 
 
 def banded(made: figure, name: str, source: ColumnDataSource) -> None:

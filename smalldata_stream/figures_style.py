@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.models import Div, UIElement
+from bokeh.models import ColumnDataSource, Div, GlyphRenderer, Scatter, UIElement
 from bokeh.plotting import figure
 
 from smalldata_stream.batch import Array
@@ -64,6 +65,48 @@ def style_legend(made: figure) -> None:
     legend.border_line_color = None
     legend.padding, legend.margin, legend.spacing = 0, 2, 16
     legend.label_text_font_size, legend.label_text_color = "14px", INK
+
+
+class Corners:
+    """What a panel spans while nothing in it can be drawn.
+
+    Bokeh makes the ranges of what is drawn; of nothing, and of NaN alone, it makes NaN, and
+    complains on the console of the browser.
+    """
+
+    def __init__(self, made: figure) -> None:
+        self._source = ColumnDataSource({"across": [], "up": []})
+        made.renderers.append(
+            GlyphRenderer(
+                data_source=self._source,
+                glyph=Scatter(x="across", y="up"),
+                visible=False,  # what is not visible has its part in the ranges, too
+            )
+        )
+
+    @contextmanager
+    def around(self, x: Array, *curves: Array) -> Iterator[None]:
+        """Hold the panel open while its curves change to these, and after that if need be.
+
+        The browser may look between any two changes.
+        """
+        drawn = any((np.isfinite(x) & np.isfinite(y)).any() for y in curves)
+        corners = np.empty((2, 0)) if drawn else np.array([ends(x), (0.0, 1.0)])
+        if not drawn:
+            self._put(corners)
+        yield
+        self._put(corners)
+
+    def _put(self, corners: Array) -> None:
+        across, up = corners
+        if not np.array_equal(self._source.data["across"], across):
+            self._source.data = {"across": across, "up": up}
+
+
+def ends(x: Array) -> tuple[float, float]:
+    """The lowest and the highest of ``x`` that is finite; 0 and 1 where none is."""
+    finite = x[np.isfinite(x)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
 
 
 class Heading:
@@ -132,5 +175,10 @@ def left_out(message: Message, **fields: str) -> str:
 
 
 def floats(arrays: Mapping[str, Array], *fields: str) -> list[Array]:
-    """Fields as float64, as Bokeh's axes take them."""
-    return [np.asarray(arrays[field], np.float64) for field in fields]
+    """Fields as float64, as Bokeh's axes take them: infinity would leave no range.
+
+    >>> floats({"mean": np.array([1.0, np.inf])}, "mean")[0].tolist()
+    [1.0, nan]
+    """
+    values = (np.asarray(arrays[field], np.float64) for field in fields)
+    return [np.where(np.isinf(one), np.nan, one) for one in values]

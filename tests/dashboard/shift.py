@@ -49,6 +49,24 @@ def graph(g, run):
     gmd["energy"].plot.strip()
     g.function(lambda e: [][int(e)], gmd["energy"], name="gmd/bad")
 """
+NOT_A_NUMBER = """
+def graph(g, run):
+    laser = "lightStatus/laser"
+    g.light_status(xray_excluded=[162], laser_required=[90])
+    g.scan()
+    gmd, diode = g.detector("gmd"), g.detector("diode")
+    none = g.function(lambda e: e * float("nan"), gmd["energy"], name="gmd/none")
+    flat = g.function(
+        lambda t: t * float("nan"), diode["trace"], name="diode/none", shape=(400,)
+    )
+    none.plot.strip(group="nan")
+    none.plot.histogram((0, 4, 80), group="nan")
+    none.plot.scatter(gmd["energy"], group="nan")
+    flat.plot.line(group="nan")
+    flat.plot.line(by=laser, name="by_laser", group="nan")
+    none.plot.scan("scan/lxt", group="nan")
+    none.plot.scan("scan/lxt", by=laser, name="by_laser", group="nan")
+"""
 
 HERTZ = 50
 

@@ -12,7 +12,7 @@ from tests.dashboard.pages import (
     wait_for,
     wait_until_more,
 )
-from tests.dashboard.shift import FAILING, shift
+from tests.dashboard.shift import FAILING, NOT_A_NUMBER, shift
 from tests.plots.chromium import opened
 
 pytest.importorskip("bokeh", reason="Bokeh is not installed")
@@ -28,6 +28,17 @@ def test_failures_are_seen_at_a_glance_and_in_full(
         open_tab(found, "Run")
         wait_for(found, "IndexError: list index out of range")
         assert values(found, "counts") == []
+        assert found.complaints == []
+
+
+def test_plots_of_nothing_but_nan_are_no_error_in_the_browser(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("nan")
+    with shift(path, NOT_A_NUMBER) as live, looking_at(live.address) as found:
+        for text in ("gmd/none against", "diode/none by", "gmd/none versus scan/lxt"):
+            wait_for(found, text)
+        found.page.wait_for_function("Bokeh.documents[0].is_idle")
         assert found.complaints == []
 
 

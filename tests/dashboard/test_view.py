@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from smalldata_stream.batch import Array
 from smalldata_stream.message import Message
 
 pytest.importorskip("bokeh", reason="Bokeh is not installed")
 
 from bokeh.document import Document
+from bokeh.models import ColumnDataSource
 
 from smalldata_stream.dashboard import view
 from smalldata_stream.dashboard.feed import State
@@ -26,6 +28,7 @@ from smalldata_stream.dashboard.view import (
 )
 
 PLOT = "plots/gmd/energy_histogram"
+HISTOGRAM = {"edges": np.arange(4.0), "counts": np.array([1, 2, 0])}
 LATE = 0.047
 """Seconds from look to look of a server that has much to do."""
 
@@ -54,10 +57,14 @@ class Published:
         self.clock, self.wanted = clock, frozenset[str]()
         self.publish()
 
-    def publish(self, plots: Sequence[str] = (PLOT,)) -> None:
-        metadata = {"kind": "histogram", "events": 3, "timestamp": 1}
-        arrays = {"edges": np.arange(4.0), "counts": np.array([1, 2, 0])}
-        about = {"kind": "histogram", "group": "beam", "age": 0.0}
+    def publish(
+        self,
+        plots: Sequence[str] = (PLOT,),
+        kind: str = "histogram",
+        arrays: Mapping[str, Array] = HISTOGRAM,
+    ) -> None:
+        metadata = {"kind": kind, "events": 3, "timestamp": 1}
+        about = {"kind": kind, "group": "beam", "age": 0.0}
         self.state = State(
             heard=self.clock.now,
             index={"exp": "tst", "run": 1, "topics": dict.fromkeys(plots, about)},
@@ -162,3 +169,24 @@ def test_many_figures_are_put_into_the_page_at_once(page: Page) -> None:
     ]
     assert all(card.drawn for card in page.view._cards.values())
     assert len(placed) <= 3  # twenty places for figures, out of the page, and in again
+
+
+def test_a_plot_of_nothing_but_nan_has_a_range_until_there_are_values(page: Page) -> None:
+    def publish(mean: Array) -> None:
+        arrays = {"x": np.array([2.0, 3.0]), "last": mean, "mean": mean, "error": mean}
+        page.feed.publish(kind="line", arrays=arrays)
+        page.clock.now += IDLE_SECONDS
+        page.view._seen.tags = page.view._sent.tags
+        page.view.tick()
+
+    def corners() -> list[list[float]]:
+        sources = page.document.select({"type": ColumnDataSource})
+        (data,) = (source.data for source in sources if "across" in source.data)
+        return [list(data["across"]), list(data["up"])]
+
+    publish(np.full(2, np.nan))
+    assert corners() == [[2.0, 3.0], [0.0, 1.0]]
+    publish(np.array([np.nan, 7.0]))
+    assert corners() == [[], []]
+    publish(np.full(2, np.nan))
+    assert corners() == [[2.0, 3.0], [0.0, 1.0]]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from smalldata_stream.flow import Node
 from smalldata_stream.graph import Graph
-from smalldata_stream.message import Message, messages
+from smalldata_stream.message import Message, messages, smaller
 from tests.graph.events import RUN, batches
 from tests.plots.test_graph import plan_of
 
 bokeh_models = pytest.importorskip("bokeh.models", reason="Bokeh is not installed")
+bokeh_document = pytest.importorskip("bokeh.document")
+bokeh_figure = pytest.importorskip("bokeh.plotting").figure
 
 from smalldata_stream import figures_style  # noqa: E402
 from smalldata_stream.figures import KINDS, Figure, embedded  # noqa: E402
@@ -103,9 +106,8 @@ def test_a_patient_heading_waits_and_forgets_nothing(
 def test_of_an_image_only_what_is_seen_is_drawn_again() -> None:
     first, then = (MOMENTS[i][TOPICS.index("plots/cam/image")] for i in (1, 2))
     figure = Figure.of(first)
-    sources = figure.model.select({"type": bokeh_models.ColumnDataSource})
     figure.update(then)
-    drawn = [source.data["image"][0] for source in sources]
+    drawn = [image for source in images(figure) for image in source["image"]]
     assert sorted(id(array) for array in drawn) == sorted(
         id(array) for array in (then.arrays["mean"], first.arrays["last"])
     )
@@ -120,6 +122,11 @@ def source_of(figure: Figure, field: str) -> dict[str, np.ndarray]:
     return dict(next(s.data for s in sources if field in s.data))
 
 
+def images(figure: Figure) -> list[dict[str, Any]]:
+    sources = figure.model.select({"type": bokeh_models.ColumnDataSource})
+    return [dict(s.data) for s in sources if "image" in s.data]
+
+
 def test_what_is_drawn_is_what_the_message_says() -> None:
     by_topic = {m.topic: (m, Figure.of(m)) for m in MOMENTS[-1]}
     message, figure = by_topic["plots/gmd/energy_histogram"]
@@ -127,8 +134,7 @@ def test_what_is_drawn_is_what_the_message_says() -> None:
     assert source_of(figure, "left")["left"].tolist() == [0, 5, 10, 15]
 
     message, figure = by_topic["plots/cam/image"]
-    sources = figure.model.select({"type": bokeh_models.ColumnDataSource})
-    drawn = sorted(source.data["image"][0].tolist() for source in sources)
+    drawn = sorted(source["image"][0].tolist() for source in images(figure))
     assert drawn == sorted(message.arrays[field].tolist() for field in ("mean", "last"))
     flipped = [
         r.flipped for r in figure.model.select({"name": None}) if hasattr(r, "flipped")
@@ -152,6 +158,80 @@ def test_text_of_users_is_text() -> None:
     plan = plan_of(lambda g, energy, cam: energy.plot.strip(title=title))
     (message,) = messages(plan, RUN)
     assert "&lt;b&gt;bold&lt;/b&gt; &amp;" in texts(Figure.of(message))
+
+
+def nothing_in(message: Message) -> Message:
+    """The same plot where no event had a finite value."""
+    axes = ("x", "position", "edges")
+    arrays = {
+        field: np.full_like(array, np.nan)
+        if array.dtype.kind == "f" and field not in axes
+        else array
+        for field, array in message.arrays.items()
+    }
+    return Message(message.topic, message.metadata, arrays)
+
+
+PLACES = {
+    "VArea": ("x", "y1"),
+    "Segment": ("x0", "y0"),
+    "Quad": ("left", "top"),
+    "Line": ("x", "y"),
+    "Scatter": ("x", "y"),
+    "Image": ("x", "y"),
+}
+"""What of a glyph says where it is."""
+
+
+def spans(panel: Any) -> bool:
+    """Whether there is something finite in a panel, of which Bokeh makes its range."""
+    found = []
+    for renderer in panel.renderers:
+        glyph, columns = renderer.glyph, renderer.data_source.data
+        names = (getattr(glyph, place) for place in PLACES[type(glyph).__name__])
+        x, y = (np.asarray(columns[name], np.float64) for name in names)
+        found.append((np.isfinite(x) & np.isfinite(y)).any())
+    return any(found)
+
+
+@pytest.mark.parametrize("k", range(len(TOPICS)), ids=TOPICS)
+def test_no_panel_is_ever_without_a_range(k: int) -> None:
+    whole, empty = MOMENTS[-1][k], nothing_in(MOMENTS[-1][k])
+    document = bokeh_document.Document()
+    figure = Figure.of(empty)
+    document.add_root(figure.model)
+    panels = list(figure.model.select({"type": bokeh_figure}))
+    found = [all(map(spans, panels))]
+    document.on_change(lambda event: found.append(all(map(spans, panels))))
+    for message in (whole, empty, MOMENTS[0][k], whole):
+        figure.update(message)
+    assert len(found) > 4
+    assert all(found)
+    corners = [
+        r.data_source.data["across"]
+        for panel in panels
+        for r in panel.renderers
+        if "across" in r.data_source.data
+    ]
+    assert [len(across) for across in corners] == [0] * len(corners)
+
+
+def test_infinite_values_are_not_drawn() -> None:
+    message = MOMENTS[-1][TOPICS.index("plots/cam/R_pj_ax_0_line")]
+    mean = np.array(message.arrays["mean"])
+    mean[0] = np.inf
+    arrays = {**message.arrays, "mean": mean}
+    figure = Figure.of(Message(message.topic, message.metadata, arrays))
+    drawn = source_of(figure, "mean")["mean"]
+    assert np.isnan(drawn[0])
+    assert drawn[1:].tolist() == mean[1:].tolist()
+
+
+def test_of_an_image_without_pixels_nothing_is_drawn() -> None:
+    metadata = MOMENTS[-1][TOPICS.index("plots/cam/image")].metadata
+    arrays = smaller({"mean": np.zeros((3, 4, 0)), "last": np.zeros((3, 4, 0))})
+    figure = Figure.of(Message("plots/cam/image", metadata, arrays))
+    assert len(source_of(figure, "image")["image"]) == 0
 
 
 def test_what_cannot_be_drawn_or_updated() -> None:
