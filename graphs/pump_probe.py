@@ -57,6 +57,7 @@ def graph(g: Graph, run: RunInfo) -> None:
         ring["sum"],
         "gmd/energy",
         name="jungfrau/ring_per_pulse",
+        unit="keV/mJ",
     )
     signal.plot.scan("scan/lxt", by="lightStatus/laser")
     signal.plot.scan(delay, bins=(-1.0, 2.0, 30), name="corrected", title="corrected delay")

@@ -29,7 +29,11 @@ def graph(g: Graph, run: RunInfo) -> None:
     ring = jungfrau.roi("ROI_0", [[0, 1], [130, 330], [550, 630]])
     profile = ring.projection(axis=0)
     signal = g.function(
-        signal_per_pulse, ring["sum"], "gmd/energy", name="jungfrau/ROI_0_per_pulse"
+        signal_per_pulse,
+        ring["sum"],
+        "gmd/energy",
+        name="jungfrau/ROI_0_per_pulse",
+        unit="keV/mJ",
     )
 
     # Totals over the run.

@@ -17,7 +17,7 @@ def graph(g: Graph, run: RunInfo) -> None:
     g.defaults("xpp")
     g.gmd()
 
-    jungfrau = g.detector("jungfrau")
+    jungfrau = g.detector("jungfrau")  # calibrated to keV, and so is the threshold
     emission = jungfrau.roi(
         "emission", EMISSION, threshold_adu=(0.5 * PHOTON_KEV, 20 * PHOTON_KEV)
     )
@@ -33,6 +33,7 @@ def graph(g: Graph, run: RunInfo) -> None:
         emission["sum"],
         "gmd/energy",
         name="jungfrau/emission_per_pulse",
+        unit="keV/mJ",
     )
     per_pulse.plot.scan("scan/lxt", by="lightStatus/laser")
     emission.spectrum(bins=(0.0, 4 * PHOTON_KEV, 160), name="energies")

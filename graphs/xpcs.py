@@ -25,7 +25,7 @@ def graph(g: Graph, run: RunInfo) -> None:
     g.gmd()
 
     jungfrau = g.detector("jungfrau")
-    speckle = jungfrau.roi("speckle", SPECKLE)
+    speckle = jungfrau.roi("speckle", SPECKLE)  # calibrated to keV, as the thresholds
     droplets = speckle.droplets(
         threshold_adu=0.5 * PHOTON_KEV, threshold_low_adu=0.15 * PHOTON_KEV
     )
@@ -38,6 +38,7 @@ def graph(g: Graph, run: RunInfo) -> None:
         lambda pixels: float((pixels.astype("f8") ** 2).mean()),
         speckle,
         name="speckle/mean_of_squares",
+        unit="keV2",
     )
     g.function(contrast, speckle["mean"], squares, name="speckle/contrast")
     speckle["mean"].plot.scatter("gmd/energy", title="speckle and pulse energy")

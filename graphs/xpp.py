@@ -46,7 +46,7 @@ DEFAULTS: list[DefaultDetector] = [
     Wave8("Sp1L2Wv8"),
     Bmmon("XppSb2BmMon"),
     Bmmon("XppSb3BmMon"),
-    FieldsOf("XppUsrDio"),
+    Bmmon("XppUsrDio"),
     Usdusb("XppUsbEncoder02"),
     # Before, and in runs that were converted.
     Ipm("NH2-SB1-IPM-01", name="ipm1"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import sys
@@ -24,7 +25,7 @@ What a scientist gets of a run without writing a line. In a graph,
 
 ```python
 g.defaults("xpp")  # the list of a hutch, graphs/xpp.py
-g.ipm("XPP-SB2-BMMON", name="ipm2")  # one by one
+g.ipm("XPP-SB2-BMMON", name="mine")  # one by one
 g.gmd()["energy"].plot.strip()  # words chain behind each output
 ```
 
@@ -81,9 +82,16 @@ def _words() -> Iterator[str]:
 
 def _signature(one: Default[...]) -> str:
     signature = inspect.signature(one.make)
+    made = {
+        field.name: field.default_factory()
+        for field in dataclasses.fields(kind_of(one))
+        if field.default_factory is not dataclasses.MISSING
+    }
     bare = [
-        parameter.replace(annotation=inspect.Parameter.empty)
-        for parameter in signature.parameters.values()
+        parameter.replace(
+            annotation=inspect.Parameter.empty, default=made.get(name, parameter.default)
+        )
+        for name, parameter in signature.parameters.items()
     ]
     return str(inspect.Signature(bare))
 
@@ -115,8 +123,9 @@ def _outputs(kind: type) -> Iterator[str]:
         also = ", ".join(f"`{other}`" for other in one.also)
         row = (f"`{name}`", one.unit, one.dtype, one.shape, one.says, also)
         yield "| " + " | ".join(row) + " |"
-    if "*" in outputs and not outputs["*"].says:
-        yield "| every other field | | as the data say | as the data say | | |"
+    if (rest := outputs.get("*")) is not None and not rest.says:
+        which = "every other field" if len(outputs) > 1 else "every field"
+        yield f"| {which} | {rest.unit} | {rest.dtype} | {rest.shape} | | |"
     yield ""
 
 

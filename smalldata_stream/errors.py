@@ -77,8 +77,12 @@ class OutputError(SmalldataError):
     """The result cannot be written."""
 
 
+MOST = 40
+"""So many names are told of what exists; a run may have hundreds of EPICS variables."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Near spellings first, then all that exists, as the end of an error message.
+    """Near spellings first, then what exists, as the end of an error message.
 
     >>> did_you_mean("jungfrua", ["jungfrau", "opal"])
     "did you mean 'jungfrau'? There is: jungfrau, opal"
@@ -86,12 +90,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     'there is none'
     >>> did_you_mean("x", ["jungfrau"])
     'there is: jungfrau'
+    >>> did_you_mean("x", map(str, range(1000, 1300)))[-18:]
+    '1039, and 260 more'
     """
     names = sorted(known)
     if not names:
         return "there is none"
     near = difflib.get_close_matches(name, names, n=2)
-    there = f"here is: {', '.join(names)}"
+    more = f", and {len(names) - MOST} more" if len(names) > MOST else ""
+    there = f"here is: {', '.join(names[:MOST])}{more}"
     return f"did you mean {' or '.join(map(repr, near))}? T{there}" if near else f"t{there}"
 
 

@@ -75,7 +75,8 @@ class WithDefaults(Defaults):
         if reading.lacking:
             lacking = f"{kind.group}: not in this run: {', '.join(reading.lacking)}"
             if not optional:
-                raise GraphError(lacking)
+                hint = f"; {reading.hint}" if reading.hint else ""
+                raise GraphError(lacking + hint)
             self.plan.dropped.append(lacking)
         for name in reading.damage:
             node = self._reading(name)

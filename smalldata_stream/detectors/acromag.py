@@ -69,15 +69,16 @@ class Acromag(OneDetector):
         if one.shape is None or len(one.shape) != 1:
             raise NotInRun(f"{info.name}: {signal.field} is {one.shape}, not (channels,)")
         (channels,) = one.shape
-        given = by_number(self.names), by_number(self.scale), by_number(self.offset)
-        beyond = sorted({i for numbers in given for i in numbers if i >= channels})
-        if beyond:
-            raise ValueError(f"{info.name} has the channels 0 to {channels - 1}: {beyond}?")
-        names, scales, offsets = given
-        units = by_number(self.unit)
+        names, scales, offsets, units = (
+            of_channels(what, getattr(self, what), channels, info.name)
+            for what in ("names", "scale", "offset", "unit")
+        )
         outputs = [names.get(i, f"ch{i:02d}") for i in range(channels)]
         if len(set(outputs)) < channels:
-            raise ValueError(f"names={self.names}: two channels have one name")
+            raise ValueError(
+                f"{info.name}: two channels have one name: {', '.join(outputs)}; write "
+                "names= that differ"
+            )
         scale = np.array([scales.get(i, 1.0) for i in range(channels)])
         offset = np.array([offsets.get(i, 0.0) for i in range(channels)])
         part = Part(
@@ -98,9 +99,29 @@ class Acromag(OneDetector):
         return Reading(parts=(part,), config=config)
 
 
-def by_number(given: Mapping[int, Any] | Sequence[Any]) -> Mapping[int, Any]:
-    """What is given by channel: a mapping, or a sequence from channel 0 on."""
-    return dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
+def of_channels(
+    what: str, given: Mapping[int, Any] | Sequence[Any], channels: int, detector: str
+) -> Mapping[int, Any]:
+    """What is given by channel: a mapping, or a sequence from channel 0 on.
+
+    >>> of_channels("scale", [1.0, 2.0], 4, "ai")
+    {0: 1.0, 1: 2.0}
+
+    Raises
+    ------
+    ValueError
+        If something is given of a channel that there is not, or one text for all.
+    """
+    if isinstance(given, str):
+        raise ValueError(f"{what}={given!r}: write it by channel, as in {{0: {given!r}}}")
+    numbers = dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
+    beyond = [one for one in numbers if one not in range(channels)]
+    if beyond:
+        raise ValueError(
+            f"{what} is given of channel {', '.join(map(repr, beyond))}; {detector} has "
+            f"the channels 0 to {channels - 1}"
+        )
+    return numbers
 
 
 def _scaled(names: list[str], scale: Any, offset: Any, volts: Any) -> Mapping[str, Values]:

@@ -108,7 +108,9 @@ class Calibration:
         if self.local_gain is not None:
             gain = np.asarray(self.local_gain, float)
             if not np.isfinite(gain).all():
-                raise ValueError("local_gain must be finite")
+                raise ValueError(
+                    "local_gain has NaN or infinite values; write 1 where it is not known"
+                )
             object.__setattr__(self, "local_gain", read_only(gain))
         object.__setattr__(self, "mask", pixels.user_mask(self.mask))
 

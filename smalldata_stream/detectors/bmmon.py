@@ -24,9 +24,6 @@ class Bmmon(OneDetector):
             "height of the peak in each channel", shape="(16,)", also=("peakA",)
         ),
         "peakTime": Output(
-            "time of the peak in each channel, in samples",
-            dtype="uint16",
-            shape="(16,)",
-            also=("peakT",),
+            "time of the peak in each channel", "samples", "uint16", "(16,)", ("peakT",)
         ),
     }

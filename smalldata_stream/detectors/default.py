@@ -60,8 +60,8 @@ class Reading:
         Outputs and what they are made of.
     config
         For ``/UserDataCfg``.
-    lacking
-        What was asked for by name and is not in this run.
+    lacking, hint
+        What was asked for by name and is not in this run, and what is.
     damage
         Detectors of which nothing but the damage is written.
     once
@@ -72,6 +72,7 @@ class Reading:
     parts: tuple[Part, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
+    hint: str = ""
     damage: tuple[str, ...] = ()
     once: bool = False
 

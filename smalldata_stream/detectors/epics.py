@@ -62,15 +62,17 @@ class Epics:
         info = find(run, "epics")
         lacking: list[str] = []
         parts = tuple(self._parts(info, lacking))
+        hint = did_you_mean(lacking[0], known(info)) if lacking else ""
         if not parts:
-            hint = did_you_mean(lacking[0], known(info)) if lacking else ""
             raise NotInRun(f"no EPICS variable {', '.join(lacking) or 'at all'}", hint)
         config = {"PVname_" + str(i): next(iter(p.outputs)) for i, p in enumerate(parts)}
         config |= {
             f"PV_{i}": info.fields[p.inputs[0][1:]].long_name or p.inputs[0].field
             for i, p in enumerate(parts)
         }
-        return Reading(parts=parts, config=config, lacking=tuple(lacking), once=self.once)
+        return Reading(
+            parts=parts, config=config, lacking=tuple(lacking), hint=hint, once=self.once
+        )
 
     def _parts(self, info: DetectorInfo, lacking: list[str]) -> Iterator[Part]:
         wanted = self.variables

@@ -114,7 +114,10 @@ class Hsd(OneDetector):
         """Waveforms, and what is asked for of them and of the peaks."""
         info = self.find(run)
         if info.type != "hsd":
-            raise NotInRun(f"{info.name} is of type {info.type}, not hsd")
+            raise NotInRun(
+                f"{info.name} is of type {info.type}, not hsd",
+                f"g.fields_of({info.name!r}) hands on its fields",
+            )
         header, _ = field_of(info, ("eventHeader",), "hsd")
         channels = list(_channels(info, header))
         names = [one.name for one in channels]

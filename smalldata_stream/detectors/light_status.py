@@ -38,7 +38,8 @@ class LightStatus:
     xray_required, xray_excluded, laser_required, laser_excluded
         Event codes, 0 to 287.
     xray_destination
-        A name (``"SC_HXR"``) or a number.
+        One of ``"SC_DIAG0"``, ``"SC_BSYD"``, ``"SC_HXR"``, ``"SC_SXR"``, ``"SC_LESA"`` (1
+        to 5) and ``"LASER_Standby"`` (0), or a number.
     timing
         What the timing detector is called; of several names, the first that is there.
 
@@ -77,7 +78,16 @@ class LightStatus:
             object.__setattr__(self, side, codes)
             wrong = [code for code in codes if not 0 <= code < CODES]
             if wrong:
-                raise ValueError(f"{side}={wrong}: event codes are 0 to {CODES - 1}")
+                light, _, _ = side.partition("_")
+                raise ValueError(
+                    f"{side}={wrong}: event codes are 0 to {CODES - 1}"
+                    + (
+                        f"; one of smalldata_tools below 0 is one that is required: "
+                        f"{light}_required=[{-min(wrong)}]"
+                        if min(wrong) < 0
+                        else ""
+                    )
+                )
         if isinstance(self.xray_destination, str):
             if self.xray_destination not in DESTINATIONS:
                 hint = did_you_mean(self.xray_destination, DESTINATIONS)

@@ -136,7 +136,8 @@ class Tables:
             if family.blind is None or family.blind[0] != common_mode.method:
                 raise ValueError(
                     f"common_mode={common_mode.method!r} needs "
-                    f"{FROM_OTHERS[common_mode.method]}; {name} has none"
+                    f"{FROM_OTHERS[common_mode.method]}; {name} has none; "
+                    "write 'rows'"
                 )
             blind = family.blind[1](self.good.shape)
             counting = np.broadcast_to(blind.reshape(1, -1), counting.shape)

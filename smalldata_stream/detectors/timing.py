@@ -49,7 +49,8 @@ Codes = NDArray[np.uint8]
 class Timing(OneDetector):
     """Event codes, pulse id, destination and inhibit counts of each event.
 
-    Event codes are a table of 288 flags, also where the data (of LCLS-I) have a list.
+    Event codes are a table of 288 flags, also where the data (of LCLS-I) have a list. The
+    destinations are those of `LightStatus`.
     """
 
     OUTPUTS: ClassVar[Outputs] = {

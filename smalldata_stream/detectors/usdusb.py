@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from smalldata_stream.batch import Values
-from smalldata_stream.detectors.acromag import by_number
+from smalldata_stream.detectors.acromag import of_channels
 from smalldata_stream.detectors.default import (
     OneDetector,
     Part,
@@ -40,7 +40,7 @@ class Usdusb(OneDetector):
     Raises
     ------
     ValueError
-        If two channels have one name.
+        If two channels have one name; if a channel is named that the box does not have.
     """
 
     OUTPUTS: ClassVar[Outputs] = {
@@ -57,11 +57,17 @@ class Usdusb(OneDetector):
         info = self.find(run)
         signal, one = field_of(info, ("encoder_values", "values", "encoder_count"))
         channels = one.shape[0] if one.shape else 4
-        names = {**described(info), **by_number(self.names)}
+        given, factors, units = (
+            of_channels(what, getattr(self, what), channels, info.name)
+            for what in ("names", "scale", "unit")
+        )
+        names = {**described(info), **given}
         outputs = [names.get(i) or f"ch{i}" for i in range(channels)]
         if len(set(outputs)) < channels:
-            raise ValueError(f"{info.name}: two channels have one name: {outputs}")
-        factors, units = by_number(self.scale), by_number(self.unit)
+            raise ValueError(
+                f"{info.name}: two channels have one name: {', '.join(outputs)}; write "
+                "names= that differ"
+            )
         scale = np.array([factors.get(i, 1.0) for i in range(channels)])
         part = Part(
             inputs=(signal,),

@@ -12,9 +12,10 @@ from smalldata_stream.detectors.default import NotInRun
 from smalldata_stream.detectors.epics import Epics
 from smalldata_stream.detectors.scan import Scan
 from smalldata_stream.detectors.timing import Timing, table_of
+from smalldata_stream.errors import GraphError
 from smalldata_stream.graph import Graph, build
 from smalldata_stream.run import RunInfo
-from smalldata_stream.testing.detectors import Data, batch_of, run_of
+from smalldata_stream.testing.detectors import Data, batch_of, run_of, void
 
 RUN = run_of(
     {
@@ -53,6 +54,8 @@ def test_what_the_run_does_not_have_is_said() -> None:
     assert [line for line in g.plan.dropped if "lx_ttc" in line]
     assert "epics/lxt" in g.plan.outputs()
     assert not [path for path in g.plan.outputs() if "lx_ttc" in path]
+    with pytest.raises(GraphError, match="epics: not in this run: lx; did you mean 'lxt'"):
+        build(lambda g, run: void(g.epics("temp", "lx")), RUN)
     with pytest.raises(NotInRun, match="no EPICS variable txt, other") as caught:
         Epics(("txt", "other")).read(RUN)
     assert "lxt" in caught.value.hint

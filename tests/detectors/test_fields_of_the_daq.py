@@ -49,7 +49,7 @@ DAQ: Sequence[tuple[type[DefaultDetector], str]] = [
     (
         Bmmon,
         """totalIntensityJoules J f8 | xPositionMeters m f8 | yPositionMeters m f8 |
-        peakAmplitude - f8 | peakTime - u2""",
+        peakAmplitude - f8 | peakTime samples u2""",
     ),
     (
         FeeSpec,

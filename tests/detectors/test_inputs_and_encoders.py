@@ -44,8 +44,13 @@ class TestAcromag(DetectorContract):
 def test_channels_that_are_not_there_or_have_one_name() -> None:
     volts = {("raw", "value"): [np.zeros(3)]}
     run = run_of({"ai": Data(type="acromag", fields=volts)})
-    with pytest.raises(ValueError, match="channels 0 to 2"):
-        Acromag(scale={3: 1.0}).read(run)
+    for what in ("names", "scale", "offset", "unit"):
+        for number in (3, -1):
+            beyond: Any = {what: {number: 1}}
+            with pytest.raises(
+                ValueError, match=f"{what} is given of channel {number}; ai"
+            ):
+                Acromag(**beyond).read(run)
     with pytest.raises(ValueError, match="one name"):
         Acromag(names=["a", "a"]).read(run)
 

@@ -163,7 +163,7 @@ class TestTimingOfLcls1(DetectorContract):
     [
         ({"xray_required": [288]}, "0 to 287"),
         ({"xray_required": 137}, r"xray_required=\[137\]"),
-        ({"laser_excluded": [-137]}, "0 to 287"),
+        ({"laser_excluded": [-137]}, r"0 to 287; .* laser_required=\[137\]$"),
         ({"xray_destination": "HXR"}, "did you mean 'SC_HXR'"),
     ],
 )

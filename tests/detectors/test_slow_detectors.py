@@ -6,12 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
-from smalldata_stream.detectors.default import DefaultDetector
+from smalldata_stream.detectors.default import DefaultDetector, NotInRun
 from smalldata_stream.detectors.environment import Environment
 from smalldata_stream.detectors.epics import Epics
 from smalldata_stream.detectors.scan import Scan
-from smalldata_stream.testing.detectors import Data, DetectorContract, OnceContract
+from smalldata_stream.errors import did_you_mean
+from smalldata_stream.run import RunInfo
+from smalldata_stream.testing.detectors import (
+    Data,
+    DetectorContract,
+    OnceContract,
+    run_of,
+)
 
 Expected = Mapping[str, Sequence[Any]]
 GAP = None
@@ -139,3 +147,34 @@ class TestEnvironment(DetectorContract):
 
     def expected(self) -> Expected:
         return {"strongBackTemp": [2950, GAP], "humidity": [np.float32(0.1), GAP]}
+
+
+def camera(*fields: str) -> RunInfo:
+    """A run with a camera that has these fields beside its frames."""
+    values = {("raw", name): [np.float32(1)] for name in fields}
+    return run_of({"epix": Data(type="any", fields=values)})
+
+
+def test_which_fields_are_of_the_environment() -> None:
+    names = ["temp1", "Humidity", "AnalogCurrent", "biasVoltage", "therm0", "envData"]
+    run = camera(*names, "frame", "gain")
+    parts = Environment("epix").read(run).parts
+    assert [name for part in parts for name in part.outputs] == names
+    asked = Environment("epix", fields=("gain", "dew_point")).read(run)
+    assert [name for part in asked.parts for name in part.outputs] == ["gain"]
+    assert asked.lacking == ("dew_point",)
+    assert asked.hint == did_you_mean("dew_point", [*names, "frame", "gain"])
+    assert Environment("epix").group == "epix_env"
+    assert Environment("epix", name="mine").group == "mine"
+
+
+def test_a_camera_without_an_environment_says_where_it_may_be() -> None:
+    with pytest.raises(NotInRun, match=r"no field of its environment in this run$") as said:
+        Environment("epix").read(camera("frame"))
+    elsewhere = "temperatures may be EPICS variables: g.epics(...)"
+    assert said.value.hint == f"there is: frame; {elsewhere}"
+    with pytest.raises(NotInRun, match=r"in this run called 'framme'$") as said:
+        Environment("epix", fields=("framme",)).read(camera("frame"))
+    assert said.value.hint.startswith("did you mean 'frame'?")
+    with pytest.raises(ValueError, match=r"write a list, \['temp'\]"):
+        Environment("epix", fields="temp")  # type: ignore[arg-type]

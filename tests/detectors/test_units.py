@@ -12,7 +12,7 @@ from smalldata_stream.batch import STRING
 from smalldata_stream.detectors.acromag import Acromag
 from smalldata_stream.detectors.bmmon import Bmmon
 from smalldata_stream.detectors.damage import Damage
-from smalldata_stream.detectors.default import DefaultDetector, NotInRun
+from smalldata_stream.detectors.default import DefaultDetector, NotInRun, find
 from smalldata_stream.detectors.ebeam import Ebeam
 from smalldata_stream.detectors.encoder import Encoder
 from smalldata_stream.detectors.environment import Environment
@@ -87,7 +87,7 @@ CASES: Sequence[tuple[DefaultDetector, Mapping[str, Data], str]] = [
         Bmmon("bm"),
         data("bm", **BEAM, peakT=np.zeros(16, "u2")),
         "totalIntensityJoules J f8 | xPositionMeters m f8 | yPositionMeters m f8 | "
-        "peakAmplitude - f8 | peakTime - u2",
+        "peakAmplitude - f8 | peakTime samples u2",
     ),
     (Ipm("bm"), data("bm", **BEAM), "sum J f8 | xpos m f8 | ypos m f8 | peaks - f8"),
     (
@@ -151,6 +151,11 @@ CASES: Sequence[tuple[DefaultDetector, Mapping[str, Data], str]] = [
         FeeSpec(),
         data("feespec", hproj=np.zeros(3, "i4"), com=F8, comRaw=F8, nPeaks=np.uint32(1)),
         "hproj - i4 | com pixel f8 | comRaw pixel f8 | nPeaks - u4",
+    ),
+    (
+        Environment("epix"),
+        data("epix", nctLocTempC=F4, asicA0_2V5_CurrmA=F4, sht31Hum=F4, asic_temp=U2),
+        "nctLocTempC degC f4 | asicA0_2V5_CurrmA mA f4 | sht31Hum - f4 | asic_temp - u2",
     ),
     (Scan(), data("scan", lxt=F8, delay=F8), "lxt s f8 | delay - f8 | varStep - i4"),
     (
@@ -222,20 +227,10 @@ def test_what_has_no_damage_is_what_is_not_read_out() -> None:
     assert Damage().read(run_of(runs)).damage == ("gmd",)
 
 
-def test_which_fields_are_of_the_environment() -> None:
-    fields = of(
-        F4, "temp1", "Humidity", "AnalogCurrent", "biasVoltage", "therm0", "envData"
-    )
-    camera = data("epix", **fields, **of(F4, "frame", "gain"))
-    parts = Environment("epix").read(run_of(camera)).parts
-    assert {name for part in parts for name in part.outputs} == set(fields)
-    asked = Environment("epix", fields=("gain", "dew_point")).read(run_of(camera))
-    assert [name for part in asked.parts for name in part.outputs] == ["gain"]
-    assert asked.lacking == ("dew_point",)
-    assert Environment("epix").group == "epix_env"
-    assert Environment("epix", name="mine").group == "mine"
-    with pytest.raises(NotInRun, match="no field of its environment"):
-        Environment("epix").read(run_of(data("epix", frame=F4)))
+def test_of_several_names_the_first_that_is_there() -> None:
+    run = run_of({**data("b", x=F8), **data("a", x=F8), **data("c_d", x=F8)})
+    assert find(run, ("z", "a", "b")).name == "a"
+    assert find(run, ("c-d", "a")).name == "c_d"
 
 
 def test_parameters_that_cannot_be() -> None:
@@ -243,9 +238,19 @@ def test_parameters_that_cannot_be() -> None:
         with pytest.raises(ValueError, match=r"give 4 numbers"):
             Ipm("box", **wrong)
     named = data("enc", encoder_count=np.zeros(2, "i4"))
-    with pytest.raises(ValueError, match="two channels have one name"):
+    with pytest.raises(ValueError, match="two channels have one name: a, a; write names="):
         Usdusb("enc", names=["a", "a"]).read(run_of(named))
-    with pytest.raises(ValueError, match=r"channels 0 to 1: \[9\]"):
+    for what in ("names", "scale", "unit"):
+        beyond: Any = {what: {2: 1}}
+        with pytest.raises(ValueError, match=f"{what} is given of channel 2; enc has the"):
+            Usdusb("enc", **beyond).read(run_of(named))
+    with pytest.raises(
+        ValueError, match=r"unit='mm': write it by channel, as in {0: 'mm'}"
+    ):
+        Usdusb("enc", unit="mm").read(run_of(named))
+    with pytest.raises(
+        ValueError, match=r"names is given of channel 9; ai has the channels 0"
+    ):
         Acromag("ai", names={9: "ch9"}).read(run_of(data("ai", value=np.zeros(2))))
 
 
