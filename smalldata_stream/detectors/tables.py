@@ -15,7 +15,7 @@ from smalldata_stream.detectors.common_mode import FROM_OTHERS, CommonMode, Step
 from smalldata_stream.detectors.family import Config, Family
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.kernels import calibration
-from smalldata_stream.kernels.calibrated_rows import rows_in_one_pass
+from smalldata_stream.kernels.calibrated_rows import origins, rows_in_one_pass
 from smalldata_stream.kernels.gain import scale, scale_switching
 from smalldata_stream.kernels.median import merges
 from smalldata_stream.kernels.pedestal import COUNTS, GAINS, subtract, subtract_switching
@@ -185,9 +185,20 @@ def calibrating(
     if switching and common_mode.only_rows():
         pairs = merges(bank[1])
         most, least = common_mode.most_adu, common_mode.least_pixels
-        usual = (takes & COUNTS).reshape(-1, bank[1]).sum(axis=1, dtype=np.int64)
+        origin, usual = origins(offset[0], factor[0], takes, bank[1])
         return lambda raw, out: rows_in_one_pass(
-            raw, bits, offset, takes, usual, factor, out, bank[1], pairs, most, least
+            raw,
+            bits,
+            offset,
+            takes,
+            origin,
+            usual,
+            factor,
+            out,
+            bank[1],
+            pairs,
+            most,
+            least,
         )
     steps: list[Step] = common_mode.steps(tables.good.shape, bank, noise)
 

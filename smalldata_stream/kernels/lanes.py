@@ -82,12 +82,23 @@ def _row(builder: Any, array: Any, index: Any) -> Any:
     return builder.bitcast(builder.gep(array.data, [index]), VECTOR.as_pointer())
 
 
-def _load(builder: Any, array: Any, index: Any) -> Any:
+def load(builder: Any, array: Any, index: Any) -> Any:
+    """The vector that begins at element ``index``."""
     return builder.load(_row(builder, array, index), align=4)
 
 
-def _store(builder: Any, vector: Any, array: Any, index: Any) -> None:
+def store(builder: Any, vector: Any, array: Any, index: Any) -> None:
+    """A vector to where element ``index`` begins."""
     builder.store(vector, _row(builder, array, index), align=4)
+
+
+def same(builder: Any, value: Any, n: int = LANES) -> Any:
+    """``n`` times the same value, as a vector."""
+    nothing = ir.Constant(ir.VectorType(value.type, n), ir.Undefined)
+    first = ir.Constant(ir.IntType(32), 0)
+    vector = builder.insert_element(nothing, value, first)
+    firsts = ir.Constant(ir.VectorType(ir.IntType(32), n), [0] * n)
+    return builder.shuffle_vector(vector, vector, firsts)
 
 
 def _after(builder: Any, index: Any, rows: int) -> Any:
@@ -112,10 +123,10 @@ def _sorted_run(_typing: Any, buffer: Any, _at: Any, n: Any) -> tuple[Any, Emit]
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         places = [_after(builder, arguments[1], i) for i in range(n.literal_value)]
-        rows = [_load(builder, array, place) for place in places]
+        rows = [load(builder, array, place) for place in places]
         _sort(builder, rows)
         for row, place in zip(rows, places, strict=True):
-            _store(builder, row, array, place)
+            store(builder, row, array, place)
         return context.get_dummy_value()
 
     return types.void(buffer, types.intp, n), emit
@@ -132,7 +143,7 @@ def _middle(_typing: Any, buffer: Any, n: Any) -> tuple[Any, Emit] | None:
         halves = []
         for begin in (0, half):
             places = [_after(builder, first, begin + i) for i in range(half)]
-            rows = [_load(builder, array, place) for place in places]
+            rows = [load(builder, array, place) for place in places]
             _sort(builder, rows)
             halves.append(rows)
         # Of two sorted halves, the smaller of first and last, second and last but one ...
@@ -142,8 +153,8 @@ def _middle(_typing: Any, buffer: Any, n: Any) -> tuple[Any, Emit] | None:
             smaller, larger = _ordered(builder, x, y)
             low = smaller if low is None else _ordered(builder, smaller, low)[1]
             high = larger if high is None else _ordered(builder, larger, high)[0]
-        _store(builder, low, array, first)
-        _store(builder, high, array, _after(builder, first, 1))
+        store(builder, low, array, first)
+        store(builder, high, array, _after(builder, first, 1))
         return context.get_dummy_value()
 
     return types.void(buffer, n), emit
@@ -154,10 +165,10 @@ def _exchanged(_typing: Any, buffer: Any, _a: Any, _b: Any) -> tuple[Any, Emit]:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         lanes = ir.Constant(arguments[1].type, LANES)
         a, b = (builder.mul(row, lanes) for row in arguments[1:])
-        x, y = _load(builder, array, a), _load(builder, array, b)
+        x, y = load(builder, array, a), load(builder, array, b)
         smaller, larger = _ordered(builder, x, y)
-        _store(builder, smaller, array, a)
-        _store(builder, larger, array, b)
+        store(builder, smaller, array, a)
+        store(builder, larger, array, b)
         return context.get_dummy_value()
 
     return types.void(buffer, types.intp, types.intp), emit
@@ -177,7 +188,7 @@ def _transposed(
         _, at, stride, _, row = arguments
         rows = []
         for _ in range(LANES):
-            rows.append(_load(builder, given, at))
+            rows.append(load(builder, given, at))
             at = builder.add(at, stride)
         # Row i interleaved with row i + 8, four times, is the transpose.
         for _ in range(4):
@@ -189,7 +200,7 @@ def _transposed(
             ]
         to = builder.mul(row, ir.Constant(row.type, LANES))
         for i, vector in enumerate(rows):
-            _store(builder, vector, made, _after(builder, to, i))
+            store(builder, vector, made, _after(builder, to, i))
         return context.get_dummy_value()
 
     of = (values, types.intp, types.intp, buffer, types.intp)
@@ -203,11 +214,7 @@ def _marked(_typing: Any, raw: Any, _at: Any, _bits: Any) -> tuple[Any, Emit]:
         vector = ir.VectorType(sixteen, MARKS)
         first = builder.gep(array.data, [arguments[1]])
         pixels = builder.load(builder.bitcast(first, vector.as_pointer()), align=2)
-        bits = builder.insert_element(
-            ir.Constant(vector, ir.Undefined), arguments[2], ir.Constant(ir.IntType(32), 0)
-        )
-        same = ir.Constant(ir.VectorType(ir.IntType(32), MARKS), [0] * MARKS)
-        bits = builder.shuffle_vector(bits, bits, same)
+        bits = same(builder, arguments[2], MARKS)
         none = ir.Constant(vector, [0] * MARKS)
         set_ = builder.icmp_unsigned("!=", builder.and_(pixels, bits), none)
         return builder.bitcast(set_, ir.IntType(MARKS))

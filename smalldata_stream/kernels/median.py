@@ -45,7 +45,7 @@ def merges(n: int) -> Pairs:
 
 @compiled
 def balance(group: Floats, there: int) -> None:
-    """Make half of the missing numbers of a group, all +inf, -inf: the middle stays.
+    """Make half of the missing numbers of a group, infinite, -inf: the middle stays.
 
     >>> group = np.full(4, np.inf, np.float32)
     >>> balance(group, 1)
@@ -53,11 +53,9 @@ def balance(group: Floats, there: int) -> None:
     [inf, inf, inf, -inf]
     """
     left = (group.size - there) // 2
-    k = group.size
-    while left > 0 and k > 0:
-        k -= 1
-        if group[k] == np.inf:
-            group[k] = -np.inf
+    for k in range(group.size - 1, -1, -1):
+        if abs(group[k]) == np.inf:
+            group[k] = np.float32(-np.inf if left > 0 else np.inf)
             left -= 1
 
 
@@ -93,11 +91,22 @@ def medians(
     >>> found[0]
     np.float32(2.0)
     """
-    width = groups.shape[1]
-    flat = groups.reshape(groups.size)
     for lane in range(LANES):
-        if there[lane] < width - 1:
+        if there[lane] < groups.shape[1] - 1:
             balance(groups[lane], there[lane])
+    medians_balanced(groups.reshape(groups.size), there, pairs, buffer, found)
+
+
+@compiled
+def medians_balanced(
+    flat: Floats,
+    there: NDArray[np.int64],
+    pairs: Pairs,
+    buffer: Floats,
+    found: Floats,
+) -> None:
+    """`medians` of groups, one after another, of whose missing numbers half are -inf."""
+    width = flat.size // LANES
     for at in range(0, width, LANES):
         transpose(flat, at, width, buffer, at)
     medians_of_lanes(buffer, there, pairs, found)
