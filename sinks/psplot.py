@@ -19,6 +19,7 @@ import numpy as np
 
 from sinks.zmq_topics import TopicPublisher
 from smalldata_stream.batch import Array
+from smalldata_stream.counted import counted
 from smalldata_stream.message import Message
 
 PORT = 12301
@@ -127,7 +128,7 @@ def subtitle(metadata: Mapping[str, Any]) -> str:
         [f"{metadata['exp']} run {metadata.get('run', '?')}"] if "exp" in metadata else []
     )
     if "events" in metadata:
-        parts.append(f"{metadata['events']:,} events")
+        parts.append(counted(metadata["events"], "event"))
     return ", ".join(parts)
 
 

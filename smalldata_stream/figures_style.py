@@ -13,6 +13,7 @@ from bokeh.models import ColumnDataSource, Div, GlyphRenderer, Scatter, UIElemen
 from bokeh.plotting import figure
 
 from smalldata_stream.batch import Array
+from smalldata_stream.counted import counted
 from smalldata_stream.message import Message
 
 BLUE, ORANGE, GREEN, GREY = "#1f6fb2", "#d1600f", "#2a8a57", "#8a94a0"
@@ -149,7 +150,7 @@ class Drawn:
 def heading_text(message: Message, *notes: str) -> str:
     """Title, and below it how many events there are and what else is to be said."""
     metadata = message.metadata
-    parts = [f"{int(metadata.get('events', 0)):,} events", *(n for n in notes if n)]
+    parts = [counted(int(metadata.get("events", 0)), "event"), *(n for n in notes if n)]
     title = escaped(str(metadata.get("title") or message.topic))
     return (
         f"<div style='font:600 16px sans-serif;color:{INK}'>{title}</div>"

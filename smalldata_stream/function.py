@@ -18,6 +18,7 @@ from smalldata_stream.batch import (
     Values,
     read_only,
 )
+from smalldata_stream.counted import counted
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
 
@@ -187,7 +188,7 @@ def _check_arguments(function: Callable[..., Any], name: str, inputs: int) -> No
     try:
         signature.bind(*[None] * inputs)
     except TypeError as error:
-        values = "1 value" if inputs == 1 else f"{inputs} values"
+        values = counted(inputs, "value")
         raise ValueError(
             f"function {name!r} takes {signature}, and gets {values}, one for each input"
         ) from error
@@ -246,10 +247,10 @@ def _vectorized(result: Any, spec: Spec, events: int) -> Values | Column:
         raise ValueError("returned lists of variable length: declare kind='ragged'")
     array = np.asarray(result)
     if array.ndim == 0 or len(array) != events:
-        what = "one value" if array.ndim == 0 else f"{len(array)} values"
+        what = "one value" if array.ndim == 0 else counted(len(array), "value")
         raise ValueError(
-            f"returned {what} for {events} events; with vectorized=True, return one for "
-            "each event"
+            f"returned {what} for {counted(events, 'event')}; with vectorized=True, return "
+            "one for each event"
         )
     return _packed(_of_dtype(array, spec.dtype), spec)
 

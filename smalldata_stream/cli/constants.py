@@ -17,6 +17,7 @@ from smalldata_stream.constants import (
     read_constants,
     write_constants,
 )
+from smalldata_stream.counted import counted
 from smalldata_stream.detectors.dark_limits import DarkLimits
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.protocols import Run
@@ -223,7 +224,8 @@ def described(found: Mapping[str, Constants]) -> str:
         header = ["constant", "shape", "dtype", "unit", "median", "lowest", "highest"]
         shown = table([*header, "not finite or bad"], rows)
         if constants.geometry is not None:
-            shown += f"\ngeometry: text of {len(constants.geometry.splitlines())} lines"
+            lines = counted(len(constants.geometry.splitlines()), "line")
+            shown += f"\ngeometry: text of {lines}"
         parts += [f"  {line}".rstrip() for line in shown.splitlines()]
     return "\n".join(parts)
 

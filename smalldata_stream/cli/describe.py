@@ -7,6 +7,7 @@ import argparse
 from smalldata_stream.batch import STRING
 from smalldata_stream.cli.source import open_source, source_arguments
 from smalldata_stream.cli.tables import table
+from smalldata_stream.counted import counted
 from smalldata_stream.run import FieldInfo, RunInfo
 
 
@@ -24,7 +25,9 @@ def run(options: argparse.Namespace) -> int:
 
 def describe(info: RunInfo) -> str:
     """A run for people."""
-    events = "unknown number of" if info.events is None else f"{info.events:,}"
+    events = (
+        "unknown number of events" if info.events is None else counted(info.events, "event")
+    )
     rows = [
         [
             detector.name,
@@ -47,7 +50,7 @@ def describe(info: RunInfo) -> str:
     ]
     header = ["detector", "type", "field", "dtype", "shape", "unit", ""]
     return (
-        f"{info.exp or 'unknown experiment'} run {info.number}: {events} events, "
+        f"{info.exp or 'unknown experiment'} run {info.number}: {events}, "
         f"from {info.source}\n" + table(header, said)
     )
 

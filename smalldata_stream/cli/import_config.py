@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import OutputError, because
 from smalldata_stream.hutches import known_hutches
 
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         raise OutputError(f"{output}: cannot be written: {because(error)}") from error
     for one in imported.said:
         print(f"{config}:{one.line}: {one.what}", file=sys.stderr)
-    what = f"{len(imported.said)} lines" if len(imported.said) != 1 else "1 line"
+    what = counted(len(imported.said), "line")
     print(f"{config} -> {output}; {what} above could not be translated")
     print(f"next: smalldata-stream check {output} --exp ... --run ... --dir ...")
     return 0

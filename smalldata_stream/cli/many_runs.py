@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from smalldata_stream.cli.run_list import as_text
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import SmalldataError
 
 FAILED = 1
@@ -56,7 +57,7 @@ def output_of(given: Path | None, number: int) -> Path | None:
 
 def tell(tried: int, failed: dict[int, str]) -> None:
     """Say how many runs are done, and which failed and why."""
-    print(f"{tried - len(failed)} of {tried} runs done", flush=True)
+    print(f"{tried - len(failed)} of {counted(tried, 'run')} done", flush=True)
     if failed:
         print("failed:", file=sys.stderr)
     for number, why in failed.items():

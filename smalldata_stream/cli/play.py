@@ -6,6 +6,7 @@ import argparse
 
 from smalldata_stream.cli.numbers import above_zero, at_least_one
 from smalldata_stream.cli.source import open_files, run_arguments
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.modes.shield import Shield
 from smalldata_stream.play import Play, Progress, play
@@ -67,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
             play(source, how, progress=progress)
         finally:
             print(
-                f"played {progress.events:,} events, {progress.transitions:,} transitions"
+                f"played {counted(progress.events, 'event')}, "
+                f"{counted(progress.transitions, 'transition')}"
             )
     return 0

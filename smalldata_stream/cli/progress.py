@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Self
 
+from smalldata_stream.counted import counted
 from smalldata_stream.modes.batch import Progress
 
 LINE_EVERY_SECONDS = 10.0
@@ -43,7 +44,7 @@ class PlainProgress:
         self._last = now
         of = f" of {total:,}" if total else ""
         to_go = f", {(total - read) / rate:,.0f} s to go" if total and rate else ""
-        line = f"{read:,} events{of}{to_go} ({rate:,.0f}/s)"
+        line = f"{counted(read, 'event')}{of}{to_go} ({rate:,.0f}/s)"
         print(line, file=sys.stderr, flush=True)
 
 

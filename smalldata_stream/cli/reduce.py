@@ -17,6 +17,7 @@ from smalldata_stream.cli.progress import both, progress
 from smalldata_stream.cli.ranked import speaking_for_all
 from smalldata_stream.cli.source import data_directory, open_source
 from smalldata_stream.cli.tables import dropped_lines, ledger_table, wrapped
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import SourceError
 from smalldata_stream.loading import GraphFile, load_graph
 from smalldata_stream.modes.agreed import agreed
@@ -191,11 +192,15 @@ def tell(report: Report, path: Path | None, *, damaged: str = "damaged data: ") 
     where = "" if path is None else f" -> {path}"
     rate = report.ledger.read / max(report.seconds, 1e-9)
     print(f"{report.run.exp or 'unknown experiment'} run {report.run.number}{where}")
-    print(f"{report.ledger.read:,} events in {report.seconds:.1f} s ({rate:,.0f}/s)")
+    print(
+        f"{counted(report.ledger.read, 'event')} in {report.seconds:.1f} s ({rate:,.0f}/s)"
+    )
     for line in dropped_lines(report.dropped):
         print(wrapped(line))
     for fault in report.faults:
-        print(f"{damaged}{fault.where}: {fault.what} ({fault.events} events lost)")
+        print(
+            f"{damaged}{fault.where}: {fault.what} ({counted(fault.events, 'event')} lost)"
+        )
     for letter in report.ledger.dead_letters[:5]:
         print(f"failed: {letter.node} at event {letter.timestamp}: {letter.error}")
     more = len(report.ledger.dead_letters) - 5
@@ -208,13 +213,14 @@ def tell(report: Report, path: Path | None, *, damaged: str = "damaged data: ") 
 def tell_how(outcome: Outcome, ranks: Ranks) -> None:
     """Say by how many it was done, and what that has cost."""
     merged = outcome.merged
+    blocks = counted(outcome.blocks, "block")
     if ranks.size > 1:
-        print(f"{outcome.blocks} blocks by {ranks.size} ranks")
+        print(f"{blocks} by {ranks.size} ranks")
     if outcome.resumed:
-        print(f"resumed: {outcome.resumed} of {outcome.blocks} blocks were done before")
+        print(f"resumed: {outcome.resumed} of {blocks} were done before")
     if merged is not None and merged.parts:
         mb = merged.nbytes / 1e6
         print(
-            f"put together from {merged.parts} parts: {mb:,.0f} MB in "
+            f"put together from {counted(merged.parts, 'part')}: {mb:,.0f} MB in "
             f"{merged.seconds:.1f} s ({mb / max(merged.seconds, 1e-9):,.0f} MB/s)"
         )

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from smalldata_stream.cli.numbers import run_number
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import SmalldataError
 from smalldata_stream.simulate import DETECTORS, ON_REQUEST, Simulation, simulate
 
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise SmalldataError(str(error)) from error
     files = simulate(options.directory, simulation)
-    print(f"{simulation.events} events of {simulation.exp} run {simulation.run}")
+    print(f"{counted(simulation.events, 'event')} of {simulation.exp} run {simulation.run}")
     for path in files.xtc2:
         print(f"  {path}  {path.stat().st_size / 1e6:,.1f} MB")
     print(f"constants: {files.constants}\ntruth:     {files.truth}")

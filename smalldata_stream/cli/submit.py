@@ -13,6 +13,7 @@ from smalldata_stream.cli.numbers import above_zero, at_least_one
 from smalldata_stream.cli.parser import Parser
 from smalldata_stream.cli.run_list import as_text, run_list
 from smalldata_stream.cli.submit_watch import Watch
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import OutputError, RunNotFound, SmalldataError, because
 from smalldata_stream.slurm import Job, in_arrays, submit
 
@@ -138,8 +139,8 @@ def refuse_to_overwrite(options: argparse.Namespace, runs: Sequence[int]) -> Non
     if there and not options.overwrite:
         raise OutputError(
             f"{output_file(options, there[0])} exists, and so do the files of "
-            f"{len(there)} of {len(runs)} runs ({as_text(there)}); write --overwrite to "
-            "replace them, or leave those runs out"
+            f"{len(there)} of {counted(len(runs), 'run')} ({as_text(there)}); write "
+            "--overwrite to replace them, or leave those runs out"
         )
 
 
@@ -193,11 +194,20 @@ def give(job: Job, options: argparse.Namespace) -> str:
     return number
 
 
+def first_to_come(options: argparse.Namespace) -> int:
+    """The first of the runs that are watched for, or the one after those that are there."""
+    from smalldata_stream.sources.files_find import runs_in
+
+    there = (number for exp, number in runs_in(options.dir) if exp == options.exp)
+    return min(options.run) if options.run else max(there, default=0) + 1
+
+
 def watch(options: argparse.Namespace) -> int:
     """Submit a job for each new run until Ctrl-C."""
-    job = job_of(options, [0], "--live-files")
     if options.dry_run:
-        print(job.script(), end="")
+        first = first_to_come(options)
+        print(f"run {first}; every run that appears gets one like it:", file=sys.stderr)
+        give(job_of(options, [first], "--live-files"), options)
         return 0
     return Watch(
         exp=options.exp,

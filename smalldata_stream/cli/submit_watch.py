@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smalldata_stream.cli.run_list import as_text
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import OutputError, SmalldataError, because
 from smalldata_stream.slurm import SlurmError, queued
 
@@ -86,7 +87,7 @@ class Watch:
                 print(f"there before, not submitted: run {as_text(sorted(jobs))}")
             remember(self.state, jobs)
         else:
-            print(f"{len(jobs)} runs are known from before ({self.state})")
+            print(f"known from before: {counted(len(jobs), 'run')} ({self.state})")
         print(f"watching {self.directory} for runs of {self.exp}; Ctrl-C ends", flush=True)
         return jobs
 

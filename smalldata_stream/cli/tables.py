@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from smalldata_stream.batch import STRING
+from smalldata_stream.counted import counted
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.protocols import Spec
 
@@ -144,6 +145,7 @@ def ledger_table(ledger: Ledger) -> str:
     verdict = (
         "The ledger closes: every event is accounted for."
         if ledger.closes
-        else f"THE LEDGER DOES NOT CLOSE: {ledger.missing} events are unaccounted for."
+        else "THE LEDGER DOES NOT CLOSE: "
+        f"{counted(ledger.missing, 'event')} unaccounted for."
     )
     return table(["events".rjust(12), "", "reason"], rows) + "\n" + verdict

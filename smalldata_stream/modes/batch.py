@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from smalldata_stream.batch import BatchLimits
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import NodeFailures
 from smalldata_stream.graph import FindConstants
 from smalldata_stream.loading import GraphFile
@@ -88,7 +89,8 @@ def check_failures(plan: Plan, read: int, allowed: float) -> None:
         if failed > allowed * read:
             letter = next(letter for letter in plan.letters if letter.node == node)
             raise NodeFailures(
-                f"{node} failed on {failed} of {read} events (allowed: {allowed:.0%}), "
-                f"first at event {letter.timestamp}: {letter.error}; --max-failures 1 goes "
-                "on, with gaps, and keeps the tracebacks in /ledger/dead_letters"
+                f"{node} failed on {failed} of {counted(read, 'event')} (allowed: "
+                f"{allowed:.0%}), first at event {letter.timestamp}: {letter.error}; "
+                "--max-failures 1 goes on, with gaps, and keeps the tracebacks in "
+                "/ledger/dead_letters"
             )

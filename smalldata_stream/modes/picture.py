@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from smalldata_stream.batch import Array, Mask
+from smalldata_stream.counted import counted
 from smalldata_stream.h5 import read_tree
 
 PUMPED, UNPUMPED, GREY = "#d1495b", "#2e5e8c", "#9aa5b1"
@@ -35,7 +36,9 @@ def draw_tutorial(h5: Path, png: Path) -> None:
         scan(axes[1, 0], data, xray, laser)
         profile(axes[1, 1], data, xray, laser)
         run = data.get("provenance/run", "")
-        figure.suptitle(f"{run}: {xray.size} events, laser on in {laser.mean():.0%}")
+        figure.suptitle(
+            f"{run}: {counted(xray.size, 'event')}, laser on in {laser.mean():.0%}"
+        )
         figure.savefig(png, dpi=110)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 
+from smalldata_stream.counted import counted
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import RunInfo
@@ -80,7 +81,7 @@ def page(
 
 def summary(run: RunInfo, ledger: Ledger) -> str:
     """When, how many events, and whether all are accounted for."""
-    parts = [f"{ledger.read:,} events read", f"{ledger.written:,} written"]
+    parts = [f"{counted(ledger.read, 'event')} read", f"{ledger.written:,} written"]
     if run.begin:
         parts.insert(0, f"began {calendar(run.begin)}")
     word, said = ("good", "closes") if ledger.closes else ("bad", "does not close")

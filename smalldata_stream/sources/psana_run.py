@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.batch import Batch, BatchLimits, Signal
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import PsanaError, SourceError
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import FieldInfo, RunInfo
@@ -261,7 +262,7 @@ class PsanaRun:
 
     def _lost(self, death: PsanaError, given: int, request: Request) -> PsanaError:
         self._compare(given, request)
-        return PsanaError(f"{self._job.source}: {death}, after {given} events")
+        return PsanaError(f"{self._job.source}: {death}, after {counted(given, 'event')}")
 
     def _end(self, message: object, given: int, request: Request) -> None:
         """Say what came to light; raise if psana did not come to the end by itself."""

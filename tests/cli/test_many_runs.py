@@ -123,7 +123,7 @@ def test_ctrl_c_says_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt):
         many_runs.each_run(options, reduce_one)
     said = capsys.readouterr()
-    assert said.out == "1 of 1 runs done\n"
+    assert said.out == "1 of 1 run done\n"
     assert said.err == "not done: 6-7,9\n"
 
 

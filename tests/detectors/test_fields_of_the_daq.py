@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from smalldata_stream.detectors.bmmon import Bmmon
-from smalldata_stream.detectors.default import DefaultDetector
+from smalldata_stream.detectors.default import DefaultDetector, OneDetector
 from smalldata_stream.detectors.ebeam import Ebeam
+from smalldata_stream.detectors.encoder import Encoder
 from smalldata_stream.detectors.feespec import FeeSpec
 from smalldata_stream.detectors.fields import output_of
 from smalldata_stream.detectors.gas_detector import GasDetector
@@ -73,3 +74,19 @@ def test_the_page_has_each_field_that_the_daq_writes(
         assert known.says, name
         found[name] = (known.unit or "-", np.dtype(known.dtype))
     assert found == {name: (unit, np.dtype(dtype)) for name, unit, dtype in rows}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Ebeam(), "ebeam"),
+        (PhaseCavity(), "pcav"),
+        (GasDetector(), "gasdet"),
+        (Gmd(), "gmd"),
+        (Xgmd(), "xgmd"),
+        (FeeSpec(), "feespec"),
+        (Encoder(), "encoder"),
+    ],
+)
+def test_without_a_word_it_is_the_daqs_name(kind: OneDetector, name: str) -> None:
+    assert kind.detector == kind.group == name

@@ -81,6 +81,21 @@ def test_the_script_of_several_runs_under_mpi(
     assert lines[-1].endswith('--reader psana --run "$SLURM_ARRAY_TASK_ID" $how')
 
 
+@pytest.mark.parametrize(
+    ("runs", "first"), [([], 8), (["--run", "12,3-4"], 3), (["--exp", "other"], 1)]
+)
+def test_what_a_watch_would_submit(
+    data: Path, capsys: pytest.CaptureFixture[str], runs: list[str], first: int
+) -> None:
+    """The next run of the experiment, or the first of those that are watched for."""
+    assert submit(data, "--watch", "--dry-run", *runs) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[1].endswith(f"-tutorial-r{first}")
+    assert lines[-1].endswith(f"--live-files --run {first} $how")
+    assert said.err == f"run {first}; every run that appears gets one like it:\n"
+
+
 def test_the_directory_of_logs_is_taken_as_it_is_called(tmp_path: Path) -> None:
     job = Job(name="x", runs=[4], command=["echo"], logs=tmp_path / "at 50%j")
     assert f"--output='{tmp_path}/at 50%%j/%x-%j.log'" in job.script()
