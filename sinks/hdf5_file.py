@@ -21,22 +21,26 @@ from sinks.hdf5_disk import OrderedFile
 from sinks.hdf5_layout import check_increasing, shared_lengths
 from sinks.hdf5_rows import CHUNK_ROWS
 from smalldata_stream.batch import Column
-from smalldata_stream.errors import OutputError
+from smalldata_stream.errors import OutputError, WriteFailed
 from smalldata_stream.ledger import Ledger
 from smalldata_stream.protocols import Declaration, Result
 
 _H5C_OFF = 0
 
 
-def partial_name(path: Path) -> Path:
-    """Where this job writes until the file is whole; no two jobs share it.
+def partial_names(path: Path) -> Iterator[Path]:
+    """Where this job may write until the file is whole, one after the other.
 
-    >>> partial_name(Path("/data/run7.h5")).name.startswith(".run7.h5.")
+    >>> next(partial_names(Path("/data/run7.h5"))).name.startswith(".run7.h5.")
     True
     """
     job = f"{socket.gethostname()}-{os.getpid()}"
-    names = (path.parent / f".{path.name}.{job}-{n}.partial" for n in count(1))
-    return next(name for name in names if not os.path.lexists(name))
+    return (path.parent / f".{path.name}.{job}-{n}.partial" for n in count(1))
+
+
+def partial_name(path: Path) -> Path:
+    """Where this job writes next; no two jobs share it."""
+    return next(name for name in partial_names(path) if not os.path.lexists(name))
 
 
 class PartialFile:
@@ -55,6 +59,7 @@ class PartialFile:
         self.path, self.closed = path, False
         self._declaration, self._pause = declaration, pause
         self._last = -1
+        self._kept = 0
         self._disk = _created(path)
         self._file = _opened(self._disk)
         try:
@@ -176,7 +181,7 @@ class PartialFile:
         with self._disk.flush_in_order():
             self._file.attrs.modify("rows", self._timestamps.rows)
             self._file.flush()
-        self._flushed = monotonic()
+        self._flushed, self._kept = monotonic(), self._timestamps.rows
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
@@ -186,7 +191,7 @@ class PartialFile:
             self._disk.check()
         except (OSError, RuntimeError) as error:
             self.abandon()
-            raise OutputError(_said(self.path, error)) from error
+            raise WriteFailed(self.path, _reason(error), self._kept) from error
         except BaseException:
             self.abandon()
             raise
@@ -212,7 +217,7 @@ def _created(path: Path) -> OrderedFile:
     except (FileNotFoundError, NotADirectoryError):
         raise OutputError(f"there is no directory {path.parent}; make it first") from None
     except OSError as error:
-        raise OutputError(_said(path, error)) from error
+        raise WriteFailed(path, _reason(error), 0) from error
 
 
 def _opened(disk: OrderedFile) -> h5py.File:
@@ -229,9 +234,8 @@ def _opened(disk: OrderedFile) -> h5py.File:
     return file
 
 
-def _said(path: Path, error: Exception) -> str:
-    """One line with the system's reason."""
-    reason = str(error)
+def _reason(error: Exception) -> str:
+    """The system's reason, in one line."""
     if isinstance(error, OSError) and error.errno:
-        reason = os.strerror(error.errno)
-    return f"{path} cannot be written: {reason.partition(chr(10))[0]}"
+        return os.strerror(error.errno)
+    return str(error).partition("\n")[0]

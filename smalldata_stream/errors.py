@@ -12,6 +12,7 @@
     │   └── DatabaseError   psana's database is not reached, whatever it is asked for
     ├── NodeFailures        too many events failed in the nodes of a batch job
     └── OutputError         the result cannot be written
+        └── WriteFailed     what was begun cannot be written on: disk full, quota ...
 """
 
 from __future__ import annotations
@@ -75,6 +76,23 @@ class NodeFailures(SmalldataError):
 
 class OutputError(SmalldataError):
     """The result cannot be written."""
+
+
+class WriteFailed(OutputError):
+    """What was begun cannot be written on, and is left as it was last whole.
+
+    ``why`` is the system's reason, ``kept`` the number of events that are safe.
+
+    >>> str(WriteFailed(Path("run7.h5"), "No space left on device", 1200))
+    'run7.h5 cannot be written: No space left on device'
+    """
+
+    def __init__(self, path: Path | str, why: str, kept: int):
+        self.path, self.why, self.kept = Path(path), why, kept
+        super().__init__(f"{path} cannot be written: {why}")
+
+    def __reduce__(self) -> tuple[type[WriteFailed], tuple[Path, str, int]]:
+        return type(self), (self.path, self.why, self.kept)
 
 
 MOST = 40

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+NOT_IN_FILE = "not in the file: "
+"""How the reason of events begins that were reduced, when the file could no longer be
+written; plots have them."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:

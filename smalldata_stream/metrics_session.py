@@ -162,12 +162,16 @@ class SessionCounts:
         self._current, self._state.missing = counts, ledger.missing
 
     def _keep_lost(self, events: dict[tuple[str, str], int]) -> None:
-        """What was lost stays so: not every ledger says it, and an estimate may shrink."""
-        told = sum(n for (stage, _), n in events.items() if stage == "dropped")
+        """What was lost stays so: not every ledger says it, and an estimate may shrink.
+
+        And what was written, when the file turns out to have less of it.
+        """
+        rising = ("dropped", "written")
+        told = sum(n for (stage, _), n in events.items() if stage in rising)
         for key, n in self._current.events.items():
-            if key[0] == "dropped":
+            if key[0] in rising:
                 events[key] = max(n, events.get(key, 0))
-        kept = sum(n for (stage, _), n in events.items() if stage == "dropped")
+        kept = sum(n for (stage, _), n in events.items() if stage in rising)
         events["read", ""] += kept - told
 
     def _rise(self, name: str, what: str, value: int) -> int:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sinks.hdf5 import Hdf5Sink
-from sinks.hdf5_file import partial_name
+from sinks.hdf5_file import partial_names
 from smalldata_stream.cli.reduce import output_path, tell
 from smalldata_stream.cli.source import data_directory, open_source
 from smalldata_stream.errors import ConstantsError, OutputError, SmalldataError
@@ -53,9 +53,12 @@ def follow(options: argparse.Namespace) -> int:
             command="smalldata-stream " + shlex.join(sys.argv[1:]),
         )
         for report in reports(options, live):
-            written = report.sink.path if isinstance(report.sink, Hdf5Sink) else None
+            file = report.sink if isinstance(report.sink, Hdf5Sink) else None
+            written = file.path if file is not None and not report.lost else None
             # What shared memory did not hand over is no damage.
             tell(report, written, damaged="" if options.shmem else "damaged data: ")
+            if report.lost:
+                print(f"not written to the end: {report.lost}")
             sys.stdout.flush()  # a session may last a shift, and its log be read meanwhile
     return 0
 
@@ -148,7 +151,7 @@ def files(options: argparse.Namespace) -> Callable[[RunInfo], Sink]:
     given: set[Path] = set()
 
     def there(path: Path) -> bool:
-        return path.exists() or partial_name(path).exists()
+        return path.exists() or next(partial_names(path)).exists()
 
     def sink(info: RunInfo) -> Sink:
         written = {path for path in given if there(path)}

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from smalldata_stream.dashboard.feed import State
-from smalldata_stream.ledger import Ledger
+from smalldata_stream.ledger import NOT_IN_FILE, Ledger
 from smalldata_stream.modes.report_page import calendar, ledger_table
 
 GONE_SECONDS = 3.0
@@ -134,8 +134,25 @@ def banner_text(address: str, state: State, now: float, *said: str) -> str:
         old = "; the graph before it goes on" if state.topics else ""
         what = f"The graph file does not build{old}"
         lines.append(f"<div class='error'>{what}<pre>{escape(str(error))}</pre></div>")
+    lines += [f"<div class='error'>{escape(text)}</div>" for text in not_in_file(state)]
     lines += [f"<div class='said'>{escape(text)}</div>" for text in said if text]
     return "".join(lines)
+
+
+def not_in_file(state: State) -> list[str]:
+    """What is to be said of events that the file does not have.
+
+    >>> ledger = {"read": 9, "failed": {"not in the file: No space left on device": 1200}}
+    >>> not_in_file(State(heard=0.0, index={"ledger": ledger}))
+    ['The file cannot be written: No space left on device. It lacks 1,200 events']
+    """
+    ledger = ledger_of(state.index)
+    return [
+        f"The file cannot be written: {reason.removeprefix(NOT_IN_FILE)}. "
+        f"It lacks {events:,} events"
+        for reason, events in (ledger.failed.items() if ledger is not None else ())
+        if reason.startswith(NOT_IN_FILE)
+    ]
 
 
 def status_text(about: Mapping[str, Any] | None, elapsed: float) -> str:

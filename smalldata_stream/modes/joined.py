@@ -62,6 +62,7 @@ class JoinedRun:
             options.sink(run),
             constants,
             command=options.command,
+            go_on=True,
         )
         if self._session.plan.before_ms:
             self._session.abort()
@@ -241,6 +242,7 @@ class JoinedRun:
             failed=total.failed,
             unknown=total.unknown,
         )
+        self._session.count_lost(whole)
         where = self.run.source
         return whole, [Fault(where, why, count) for why, count in lost.items() if count]
 

@@ -241,6 +241,7 @@ class _LiveRun:
                 self._constants(info),
                 metrics=options.metrics,
                 command=options.command,
+                go_on=True,
             )
         except SmalldataError as error:
             self._refuse(str(error))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import h5py
 import numpy as np
 import pytest
 
 from sinks.memory import MemorySink
 from sinks.zmq import ZmqPublisher
 from smalldata_stream.cli import main
+from smalldata_stream.cli.follow import files
 from smalldata_stream.client import Client
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.graph import FindConstants
@@ -183,3 +186,18 @@ def test_watch_sees_a_change_once(graph: Path) -> None:
     assert not watch.changed()
     graph.unlink()
     assert not watch.changed()
+
+
+def test_an_edited_graph_has_a_file_of_its_own(graph: Path) -> None:
+    output = graph.with_name("live.h5")
+    sink = files(argparse.Namespace(output=output, overwrite=False))
+    source = Editing(Script(), {3: lambda: graph.write_text(OTHER)})
+    options = LiveOptions(limits=SMALL, sink=sink)
+    watch = GraphWatch(str(graph))
+    list(run_live(source, watch, lambda info: lambda name: None, options))
+    names = [output.name, f"live_Run{Script().number:04d}.h5"]
+    for name in names:
+        with h5py.File(output.with_name(name)) as file:
+            assert file.attrs["complete"]
+            assert len(file["timestamp"]) == 20
+    assert {path.name for path in graph.parent.iterdir()} == {graph.name, *names}
