@@ -93,7 +93,15 @@ class WithDefaults(Defaults):
             return self._once(kind.group, reading)
         alias = kind.group not in self.run.detectors
         made = DefaultNode(self.plan, readers, kind.group, reading, alias=alias)
-        self.plan.claim(made)
+        try:
+            self.plan.claim(made)
+        except GraphError as error:
+            if optional:
+                raise
+            raise GraphError(
+                f"{error.what}, or write this line above g.defaults(...), which then "
+                f"leaves out its own {kind.group}"
+            ) from error
         self.plan.config.setdefault(kind.group, {}).update(reading.config)
         return made
 

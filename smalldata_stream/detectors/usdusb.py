@@ -81,13 +81,16 @@ class Usdusb(OneDetector):
 
 
 def described(info: DetectorInfo) -> dict[int, str]:
-    """The names that the box gives its channels, where the run says them beforehand."""
+    """The names that the box gives its channels, where the run says them beforehand.
+
+    That of a channel without one is empty.
+    """
     for (_, field), value in info.config.items():
         if field == "_name":
             raw = np.ascontiguousarray(value).view(np.uint8).tobytes()
             texts = [raw[i : i + 48] for i in range(0, len(raw), 48)]
             names = [text.split(b"\0")[0].decode("utf-8", "replace") for text in texts]
-            return {i: name.strip() for i, name in enumerate(names) if name.strip()}
+            return {i: name.strip() for i, name in enumerate(names)}
     return {}
 
 

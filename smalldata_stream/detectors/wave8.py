@@ -26,6 +26,9 @@ class Wave8(OneDetector):
         "base_all": Output("bases of all channels", "ADU", "int64", "(8,)"),
         "integral_*": Output("integral of a channel, above its base", "", "int32"),
         "base_*": Output("base of a channel", "ADU", "uint16"),
+        "integral": Output("integral of the diodes together, by the digitizer"),
+        "posX": Output("position of the beam, x, by the digitizer"),
+        "posY": Output("position of the beam, y, by the digitizer"),
         "itrigCount": Output("number of the trigger", dtype="uint16"),
         "raw_all": Output("traces; only with raw=True", "ADU", "uint16", "(8, samples)"),
         "raw_*": Output(

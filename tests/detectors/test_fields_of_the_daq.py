@@ -16,6 +16,7 @@ from smalldata_stream.detectors.fields import output_of
 from smalldata_stream.detectors.gas_detector import GasDetector
 from smalldata_stream.detectors.gmd import Gmd
 from smalldata_stream.detectors.phase_cavity import PhaseCavity
+from smalldata_stream.detectors.wave8 import Wave8
 from smalldata_stream.detectors.xgmd import Xgmd
 
 DAQ: Sequence[tuple[type[DefaultDetector], str]] = [
@@ -53,13 +54,19 @@ DAQ: Sequence[tuple[type[DefaultDetector], str]] = [
         peakAmplitude - f8 | peakTime samples u2""",
     ),
     (
+        Wave8,
+        """integral_0 - i4 | integral_7 - i4 | base_0 ADU u2 | base_7 ADU u2 |
+        raw_0 ADU u2 | integral - f8 | posX - f8 | posY - f8""",
+    ),
+    (
         FeeSpec,
         """width pixel u4 | hproj_y1 pixel u4 | hproj_y2 pixel u4 | hproj - i4 |
         com pixel f8 | comRaw pixel f8 | baseline - f8 | integral - f8 | nPeaks - u4 |
         var_peakPos pixel f8 | var_peakHeight - f8 | var_FWHM pixel i4""",
     ),
 ]
-"""The names and dtypes are those of the DAQ (psdaq/drp/BldNames.cc of lcls2)."""
+"""The names and dtypes are those of the DAQ (psdaq/drp/BldNames.cc and
+Wave8.cc of lcls2)."""
 
 
 @pytest.mark.parametrize(("kind", "table"), DAQ)

@@ -12,6 +12,7 @@ from smalldata_stream.detectors.acromag import Acromag
 from smalldata_stream.detectors.default import DefaultDetector
 from smalldata_stream.detectors.encoder import Encoder
 from smalldata_stream.detectors.usdusb import Usdusb
+from smalldata_stream.run import DetectorInfo, FieldInfo, RunInfo
 from smalldata_stream.testing.detectors import Data, DetectorContract, run_of
 
 Expected = Mapping[str, Sequence[Any]]
@@ -33,12 +34,12 @@ class TestAcromag(DetectorContract):
         )
 
     def data(self) -> Mapping[str, Data]:
-        volts = [np.array([1.0, 2.0, 3.0]), GAP]
+        volts = [np.array([1.0, 2.0, 3.1]), GAP]
         fields = {("xtc1dump", "channelVoltages"): volts}
         return {"XPP-AIN-01": Data(type="generic_container", fields=fields)}
 
     def expected(self) -> Expected:
-        return {"ch00": [1.5, GAP], "diode": [-3.0, GAP], "ch02": [3.0, GAP]}
+        return {"ch00": [1.5, GAP], "diode": [-3.0, GAP], "ch02": [3.1, GAP]}
 
 
 def test_channels_that_are_not_there_or_have_one_name() -> None:
@@ -61,15 +62,21 @@ def box_names(*names: str) -> Any:
 
 class TestUsdusb(DetectorContract):
     def make(self) -> DefaultDetector:
-        return Usdusb("XppUsbEncoder02", name="enc", scale={0: 2.0}, unit={0: "mm"})
+        """One name of the box is replaced; counts are more than a float32 tells apart."""
+        names = {2: "delay"}
+        return Usdusb(
+            "XppUsbEncoder02", name="enc", names=names, scale={0: 2.0}, unit={0: "mm"}
+        )
 
     def data(self) -> Mapping[str, Data]:
-        values = [np.array([1.0, 2.0, 3.0, 4.0]), GAP]
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("raw", "encoder_count"): [np.zeros(4, "i4"), GAP],
+            ("raw", "encoder_values"): [np.array([1.0, 2.0, 3.0, 2**24 + 1]), GAP],
+        }
+        names = box_names("lasDelay", "", "lasDelay2", " stage x ")
         return {
             "XppUsbEncoder02": Data(
-                type="usdusb",
-                fields={("raw", "encoder_values"): values},
-                config={("raw", "_name"): box_names("lasDelay", "", "lasDelay2", "")},
+                type="usdusb", fields=fields, config={("raw", "_name"): names}
             )
         }
 
@@ -77,9 +84,23 @@ class TestUsdusb(DetectorContract):
         return {
             "lasDelay": [2.0, GAP],
             "ch1": [2.0, GAP],
-            "lasDelay2": [3.0, GAP],
-            "ch3": [4.0, GAP],
+            "delay": [3.0, GAP],
+            "stage x": [2**24 + 1, GAP],
         }
+
+
+def test_a_box_whose_names_are_damaged_and_whose_shape_is_not_known() -> None:
+    name = np.frombuffer(b"\xffx".ljust(192, b"\0"), np.int8)
+    field = FieldInfo(dtype=np.dtype("i4"), rank=1, shape=None)
+    box = DetectorInfo(
+        name="enc",
+        type="usdusb",
+        fields={("raw", "encoder_count"): field},
+        config={("raw", "_name"): name},
+    )
+    run = RunInfo(exp="tst", number=1, detectors={"enc": box})
+    (part,) = Usdusb("enc").read(run).parts
+    assert list(part.outputs) == ["\ufffdx", "ch1", "ch2", "ch3"]
 
 
 class TestEncoder(DetectorContract):
@@ -88,7 +109,7 @@ class TestEncoder(DetectorContract):
 
     def data(self) -> Mapping[str, Data]:
         fields: dict[tuple[str, str], Sequence[Any]] = {
-            ("raw", "value"): [0.5, GAP, 1.5],
+            ("raw", "value"): [np.float32(0.5), GAP, np.float32(1.5)],
             ("raw", "frameCount"): [np.uint16(1), GAP, np.uint16(3)],
         }
         return {"encoder": Data(type="encoder", fields=fields)}
@@ -115,3 +136,9 @@ class TestInterpolatedEncoder(DetectorContract):
             "interpolated_value": [0.5, 1.0, GAP],
             "interpolated_error": [0.0, 1.0, GAP],
         }
+
+    def test_each_says_of_what_time_it_is(self) -> None:
+        outputs = (part.outputs for part in self.make().read(run_of(self.data())).parts)
+        says = {name: spec.long_name for one in outputs for name, spec in one.items()}
+        assert says["raw_value"] == "position as last read"
+        assert says["interpolated_value"] == "position at the time of the event"

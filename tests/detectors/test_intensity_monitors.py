@@ -11,7 +11,7 @@ from smalldata_stream.detectors.bmmon import Bmmon
 from smalldata_stream.detectors.default import DefaultDetector
 from smalldata_stream.detectors.ipm import Ipm
 from smalldata_stream.detectors.wave8 import Wave8
-from smalldata_stream.testing.detectors import Data, DetectorContract
+from smalldata_stream.testing.detectors import Data, DetectorContract, run_of
 
 Expected = Mapping[str, Sequence[Any]]
 GAP = None
@@ -148,6 +148,29 @@ class TestWave8(DetectorContract):
 
     def expected(self) -> Expected:
         return {"integral_0": [5, GAP], "base_0": [7, GAP]}
+
+
+class TestWave8OfLcls1(DetectorContract):
+    """Traces alone, of any length; they are written where they are asked for."""
+
+    def make(self) -> DefaultDetector:
+        return Wave8("w8", raw=True)
+
+    def data(self) -> Mapping[str, Data]:
+        fields: dict[tuple[str, str], Sequence[Any]] = {
+            ("xtc1dump", "ch00"): [np.arange(2, dtype="u2"), np.arange(3, dtype="u2"), GAP],
+            ("xtc1dump", "ch01"): [np.arange(4, dtype="u2"), np.zeros(4, "u2"), GAP],
+        }
+        return {"w8": Data(type="generic_container", fields=fields)}
+
+    def expected(self) -> Expected:
+        return {
+            "var_ch00": [[0, 1], [0, 1, 2], GAP],
+            "ch01": [[0, 1, 2, 3], [0, 0, 0, 0], GAP],
+        }
+
+    def test_without_a_word_there_are_none(self) -> None:
+        assert Wave8("w8").read(run_of(self.data())).parts == ()
 
 
 class TestWave8WithTraces(TestWave8):

@@ -210,6 +210,11 @@ def misspelled_code(g: Graph, run: RunInfo) -> None:
     g.light_status(xray_excluded=[-137])
 
 
+def behind_the_list(g: Graph, run: RunInfo) -> None:
+    g.defaults(Gmd())
+    g.gmd()
+
+
 def twice(g: Graph, run: RunInfo) -> None:
     g.gmd()
     g.detector("gmd")
@@ -235,6 +240,7 @@ def no_such_word(g: Graph, run: RunInfo) -> None:
         (misspelled_hutch, "no default detectors of 'xppp'; did you mean 'xpp'"),
         (misspelled_code, "event codes are 0 to 287"),
         (twice, "gmd/energy is written twice"),
+        (behind_the_list, r"gmd/energy is written twice; .* above g.defaults\(.* gmd$"),
         (unknown_variable, "no detector 'epics'"),
         (a_list_of_variables, r"write g.epics\('lxt'"),
         (no_such_word, r"Give it to g.defaults\(...\)"),
