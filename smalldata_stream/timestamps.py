@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,3 +62,13 @@ def unix_seconds(timestamp: int) -> float:
     631152001.5
     """
     return EPOCH + (timestamp >> 32) + (timestamp & _LOW) / SECOND
+
+
+def calendar(timestamp: int) -> str:
+    """A timestamp as people write it, to the second.
+
+    >>> calendar((1_100_000_000 << 32) + 5)
+    '2024-11-09 11:33:20 UTC'
+    """
+    when = datetime.fromtimestamp(EPOCH + (timestamp >> 32), UTC)
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"

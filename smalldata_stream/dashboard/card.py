@@ -13,7 +13,7 @@ from smalldata_stream.dashboard import style
 from smalldata_stream.dashboard.text import status_text
 from smalldata_stream.figures import Figure
 from smalldata_stream.message import Message
-from smalldata_stream.modes.report_page import WIDE
+from smalldata_stream.page_parts import WIDE
 
 log = logging.getLogger(__name__)
 

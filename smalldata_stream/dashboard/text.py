@@ -8,7 +8,8 @@ from typing import Any
 
 from smalldata_stream.dashboard.feed import State
 from smalldata_stream.ledger import NOT_IN_FILE, Ledger
-from smalldata_stream.modes.report_page import calendar, ledger_table
+from smalldata_stream.page_parts import ledger_table
+from smalldata_stream.timestamps import calendar
 
 GONE_SECONDS = 3.0
 """The index comes once a second: after so long without one the publisher is gone."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from html import escape
 
 from smalldata_stream.counted import counted
 from smalldata_stream.ledger import Ledger
+from smalldata_stream.page_parts import WIDE, ledger_table
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import RunInfo
-from smalldata_stream.timestamps import EPOCH
-
-WIDE = ("strip", "scan")
-"""Kinds of plots that are as wide as two others."""
+from smalldata_stream.timestamps import calendar
 
 STYLE = """
 * { box-sizing: border-box }
@@ -88,16 +85,6 @@ def summary(run: RunInfo, ledger: Ledger) -> str:
     return f"{', '.join(parts)} <span class='{word}'>the ledger {said}</span>"
 
 
-def calendar(timestamp: int) -> str:
-    """A timestamp as people write it, to the second.
-
-    >>> calendar((1_100_000_000 << 32) + 5)
-    '2024-11-09 11:33:20 UTC'
-    """
-    when = datetime.fromtimestamp(EPOCH + (timestamp >> 32), UTC)
-    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def anchor(name: str) -> str:
     """What a link to a heading is called.
 
@@ -124,22 +111,6 @@ def plots_section(name: str, plots: Iterable[tuple[str, str]]) -> str:
         for kind, place in plots
     ]
     return f"{heading(name)}<div class='plots'>\n{''.join(cards)}</div>\n"
-
-
-def ledger_table(ledger: Ledger) -> str:
-    """Where the events went."""
-    rows = [
-        f"<tr><td>{escape(what)}</td><td>{escape(reason)}</td><td class='n'>{n:,}</td></tr>"
-        for what, reason, n in ledger.rows()
-    ]
-    if not ledger.closes:
-        rows.append(
-            f"<tr><td>missing</td><td></td><td class='n'>{ledger.missing:,}</td></tr>"
-        )
-    return (
-        "<table><tr><th>what</th><th>reason</th><th>events</th></tr>"
-        f"{''.join(rows)}</table>\n"
-    )
 
 
 def failures(ledger: Ledger) -> list[str]:
