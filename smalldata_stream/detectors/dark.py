@@ -20,6 +20,8 @@ NOISY, QUIET, EXTREME, UNSEEN = 1, 2, 4, 8
 """Bits of ``pixel_status``: far more noise than others, far less, a pedestal at an end of
 the range, too few events to know."""
 
+OTHERS = "write --detectors and the names of those that make a dark"
+
 FEWEST = 10
 """Events that a pedestal is made of, at least."""
 
@@ -63,11 +65,12 @@ class Dark:
         family = FAMILIES.get(detector_type)
         if family is None:
             raise ConstantsError(
-                f"{detector}: no calibration is known for type {detector_type!r}"
+                f"{detector}: no calibration is known for type {detector_type!r}; {OTHERS}"
             )
         if dtype.kind not in "iu" or (dtype.itemsize > 2 and family.arranged is None):
             raise ConstantsError(
-                f"{detector}: pedestals are made of integers of 16 bits, not {dtype}"
+                f"{detector}: pedestals are made of integers of 16 bits, not {dtype}; "
+                + OTHERS
             )
         self.detector, self._family = detector, family
         self._arrange = None
