@@ -11,8 +11,9 @@ from smalldata_stream.batch import Batch, Column, Signal
 from smalldata_stream.columns import common_events, spread
 from smalldata_stream.detectors.default import STEP, Part, Reading
 from smalldata_stream.flow import Chosen, Node, below
-from smalldata_stream.nodes import DetectorNode, TotalNode
+from smalldata_stream.nodes import DetectorNode
 from smalldata_stream.reductions.first import First
+from smalldata_stream.total import TotalNode
 
 if TYPE_CHECKING:
     from smalldata_stream.plan import Plan

@@ -123,13 +123,16 @@ def in_grid(image: Array) -> Array:
     if image.ndim == 2:
         return image
     tiles, rows, columns = image.shape
+    if tiles == 1:
+        only: Array = image[0]
+        return only
     square_of = tiles * rows / columns if columns else 0.0
     across = max(1, min(tiles, round(math.sqrt(square_of))))
     down = -(-tiles // across)
-    grid = np.full((down * across, rows, columns), np.nan, np.float32)
-    grid[:tiles] = image
-    square = grid.reshape(down, across, rows, columns).swapaxes(1, 2)
-    return square.reshape(down * rows, across * columns)
+    grid = np.empty((down, rows, across, columns), np.float32)
+    for k in range(down * across):
+        grid[k // across, :, k % across] = image[k] if k < tiles else np.nan
+    return grid.reshape(down * rows, across * columns)
 
 
 def averaged(image: Array, step: int) -> NDArray[np.float32]:
@@ -144,5 +147,5 @@ def averaged(image: Array, step: int) -> NDArray[np.float32]:
     from smalldata_stream.kernels.thumbnail import block_means
 
     small = np.empty([-(-size // step) for size in image.shape], np.float32)
-    block_means(image, step, small)
+    block_means(np.ascontiguousarray(image), step, small)
     return small

@@ -1,24 +1,21 @@
-"""The kinds of nodes: a detector, a reduction of each event, a reduction over the run."""
+"""The kinds of nodes of each event: a detector, and a reduction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from smalldata_stream.batch import Batch, Column, Signal, Status, Values, take
-from smalldata_stream.columns import common_events, spread, truth
+from smalldata_stream.batch import Batch, Column, Signal, Status
+from smalldata_stream.columns import common_events, spread
 from smalldata_stream.detectors.damage import SLOW
 from smalldata_stream.detectors.fields import spec_of
 from smalldata_stream.detectors.units import known_of
 from smalldata_stream.errors import GraphError, did_you_mean
 from smalldata_stream.flow import Chosen, Node, below
 from smalldata_stream.lead_in import NOTHING_BEFORE, Before
-from smalldata_stream.protocols import Accumulated, PerEvent, Plot, Result, Spec
-from smalldata_stream.reductions.window import Windowed
+from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.run import DetectorInfo
 
 if TYPE_CHECKING:
@@ -81,84 +78,6 @@ class PerEventNode(Node):
         spec, cut = prepared.chained
         chained = self.columns(lambda *v: {"": cut(*v)}, {"": spec}, values, timestamps)
         batch.record.add(self.path, spread(chained[""], events))
-
-
-class TotalNode(Node):
-    """A reduction over the run: a state that adds up, exactly, in any order."""
-
-    def __init__(
-        self, plan: Plan, inputs: Sequence[Node], path: str, prepared: Accumulated
-    ):
-        self.prepared, self.state = prepared, prepared.start()
-        self.windowed = False
-        self.keys = [node.key()[0] for node in inputs]
-        self.where: tuple[str, bool] | None = None
-        waits = list(inputs)
-        if prepared.where is not None:
-            chooser = plan.find(prepared.where[0])
-            self.where = (chooser.key()[0], prepared.where[1])
-            waits.append(chooser)
-        super().__init__(plan, waits, path)
-        self.plot_path = f"plots/{path}"
-        stem = f"Sums/{inputs[0].path.replace('/', '_')}_"
-        self.shown: Plot | None = None
-        if prepared.plot is not None:
-            stem = f"{self.plot_path}/"
-            self.shown = named(prepared.plot, path, [node.path for node in inputs])
-        self.fields = {f"{stem}{field}": field for field in prepared.outputs}
-        self.totals = {p: prepared.outputs[field] for p, field in self.fields.items()}
-
-    def go_live(self) -> None:
-        """Span a sliding window from now on, where the reduction has one."""
-        if self.prepared.window is not None:
-            self.state = Windowed(self.prepared.start, self.prepared.window)
-            self.windowed = True
-
-    def restart(self) -> None:
-        """Forget all events so far."""
-        self.state = self.prepared.start()
-        if self.windowed:
-            self.go_live()
-
-    def work(self, batch: Batch) -> None:
-        """Add the chosen events."""
-        inputs = [batch.record[key] for key in self.keys]
-        events = common_events(inputs)
-        if self.where is not None:
-            events = events & truth(batch.record[self.where[0]], self.where[1])
-        self._add([column.at(events) for column in inputs], batch.timestamps[events])
-
-    def _add(self, values: Sequence[Values], timestamps: NDArray[np.uint64]) -> None:
-        if not len(timestamps):
-            return
-        try:
-            self.state.add(*([timestamps] if self.windowed else []), *values)
-        except Exception as error:  # noqa: BLE001  isolation: a node may raise anything
-            if len(timestamps) == 1:
-                self.plan.failed(self.path, timestamps, error)
-                return
-            first = np.arange(len(timestamps)) < len(timestamps) // 2
-            for half in (first, ~first):
-                self._add([take(v, half) for v in values], timestamps[half])
-
-    def results(self) -> dict[str, Result]:
-        """The totals so far, by path."""
-        values = self.state.value()
-        return {path: values[field] for path, field in self.fields.items()}
-
-
-def named(plot: Plot, path: str, inputs: Sequence[str]) -> Plot:
-    """``plot`` with the paths of its inputs in title and labels, and a group.
-
-    >>> named(Plot(kind="strip", title="{0}", x_label="{1}"), "gmd/x", ["gmd/energy", "t"])
-    Plot(kind='strip', title='gmd/energy', x_label='t', y_label='', group='gmd')
-    """
-    texts = {name: getattr(plot, name) for name in ("title", "x_label", "y_label")}
-    for name, text in texts.items():
-        for number, input_path in enumerate(inputs):
-            text = text.replace(f"{{{number}}}", input_path)
-        texts[name] = text
-    return replace(plot, group=plot.group or path.partition("/")[0], **texts)
 
 
 def output_path(path: str, field: str, spec: Spec) -> str:

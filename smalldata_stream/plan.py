@@ -18,7 +18,7 @@ from smalldata_stream.flow import Absent, Chosen, Node, foreign_streams
 from smalldata_stream.lead_in import Before
 from smalldata_stream.ledger import DeadLetter, Ledger
 from smalldata_stream.located import place
-from smalldata_stream.nodes import DetectorNode, PerEventNode, TotalNode
+from smalldata_stream.nodes import DetectorNode, PerEventNode
 from smalldata_stream.protocols import (
     Afterwards,
     PerEvent,
@@ -28,6 +28,7 @@ from smalldata_stream.protocols import (
     Spec,
     State,
 )
+from smalldata_stream.total import TotalNode
 
 LETTERS_PER_NODE = 20
 """Failures of one node that are kept in full; all are counted."""
@@ -232,6 +233,9 @@ class Plan:
 
     def report(self, ledger: Ledger) -> None:
         """Put the failures of the nodes into the ledger."""
+        for node in self.nodes:
+            if isinstance(node, TotalNode):
+                node.catch_up()
         ledger.gaps = Counter(self.failures)
         ledger.dead_letters = list(self.letters)
 

@@ -9,6 +9,17 @@ from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
 
+Floats = NDArray[np.float64]
+
+
+@compiled
+def _add(pixels: NDArray[Any], totals: Floats, numbers: Floats) -> None:
+    for c in range(pixels.size):
+        x = float(pixels[c])
+        good = x == x
+        totals[c] += x if good else 0.0
+        numbers[c] += 1.0 if good else 0.0
+
 
 @compiled
 def block_means(image: NDArray[Any], step: int, out: NDArray[np.float32]) -> None:
@@ -17,7 +28,7 @@ def block_means(image: NDArray[Any], step: int, out: NDArray[np.float32]) -> Non
     Parameters
     ----------
     image
-        ``(rows, columns)``.
+        ``(rows, columns)``, contiguous.
     step
         Pixels along an edge of a square.
     out
@@ -29,15 +40,16 @@ def block_means(image: NDArray[Any], step: int, out: NDArray[np.float32]) -> Non
     [[1.6666666269302368, 6.0]]
     """
     rows, columns = image.shape
-    totals, numbers = np.empty(out.shape[1]), np.empty(out.shape[1], np.int64)
+    totals, numbers = np.empty(columns), np.empty(columns)
     for k in range(out.shape[0]):
         totals[:] = 0.0
-        numbers[:] = 0
+        numbers[:] = 0.0
+        # Along the columns first: only that becomes vector instructions.
         for r in range(k * step, min((k + 1) * step, rows)):
-            for c in range(columns):
-                x = float(image[r, c])
-                if x == x:
-                    totals[c // step] += x
-                    numbers[c // step] += 1
+            _add(image[r], totals, numbers)
         for j in range(out.shape[1]):
-            out[k, j] = totals[j] / numbers[j] if numbers[j] else np.nan
+            total, number = 0.0, 0.0
+            for c in range(j * step, min((j + 1) * step, columns)):
+                total += totals[c]
+                number += numbers[c]
+            out[k, j] = total / number if number else np.nan

@@ -18,12 +18,12 @@ from smalldata_stream.modes.in_order import InOrder, Rows
 from smalldata_stream.modes.live import LiveOptions, count_published
 from smalldata_stream.modes.relay import Shown, Taken
 from smalldata_stream.modes.session import Report, Session
-from smalldata_stream.nodes import TotalNode
 from smalldata_stream.plan import LETTERS_PER_NODE
 from smalldata_stream.protocols import Fault
 from smalldata_stream.reductions.window import Windowed
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.shmem_losses import BROKEN, DROPPED, NOT_SENT, TWICE
+from smalldata_stream.total import TotalNode
 
 LATE = "came from its worker after the collector's window"
 """Why events are not in the file that a worker has reduced; plots have them."""

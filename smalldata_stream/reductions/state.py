@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from smalldata_stream.batch import Array, Frames, Ragged, Values
-from smalldata_stream.kernels import exact_sum
+from smalldata_stream.kernels import exact_rounding, exact_sum
 from smalldata_stream.protocols import Result
 from smalldata_stream.reductions import pixels
 
@@ -85,7 +85,7 @@ class ExactSum:
 
     def value(self) -> Mapping[str, Result]:
         """The sum in float64 and the number of events."""
-        total = exact_sum.rounded(self.high, self.low).reshape(self.shape)
+        total = exact_rounding.rounded(self.high, self.low).reshape(self.shape)
         return {self.field: Result(total, self.count)}
 
 

@@ -45,7 +45,17 @@ class Windowed:
     Result(value=array(21.), count=3)
     """
 
-    __slots__ = ("begins", "counts", "expired", "newest", "panes", "start", "window")
+    __slots__ = (
+        "_full",
+        "_of",
+        "begins",
+        "counts",
+        "expired",
+        "newest",
+        "panes",
+        "start",
+        "window",
+    )
 
     def __init__(self, start: Callable[[], State], window: Window):
         self.start, self.window = start, window
@@ -53,6 +63,8 @@ class Windowed:
         self.panes: list[Any] = []
         self.counts: list[int] = []
         self.newest, self.expired = -1, 0
+        self._full: Any = None
+        self._of: tuple[list[int], list[int]] = [], []
 
     def add(self, *values: Values) -> None:
         """Take timestamps, ``(n,)`` uint64, and the values of these events."""
@@ -97,12 +109,18 @@ class Windowed:
 
     def value(self) -> Mapping[str, Result]:
         """The totals of the window."""
-        if len(self.panes) == 1:
-            only: Mapping[str, Result] = self.panes[0].value()
+        if len(self.panes) < 2:
+            only: Mapping[str, Result] = (self.panes or [self.start()])[0].value()
             return only
+        of = self.begins[:-1], self.counts[:-1]
+        if of != self._of:
+            # They change only as the window moves on: not each time that it is looked at.
+            self._full, self._of = self.start(), of
+            for pane in self.panes[:-1]:
+                self._full.merge(pane)
         whole: Any = self.start()
-        for pane in self.panes:
-            whole.merge(pane)
+        for part in (self._full, self.panes[-1]):
+            whole.merge(part)
         value: Mapping[str, Result] = whole.value()
         return value
 

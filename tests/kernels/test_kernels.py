@@ -15,6 +15,7 @@ from scipy import ndimage
 from smalldata_stream.batch import Array, read_only
 from smalldata_stream.kernels import (
     calibration,
+    exact_rounding,
     exact_sum,
     histogram,
     projection,
@@ -92,7 +93,7 @@ def test_any_floats_add_up_like_fractions(addends: list[float]) -> None:
     frames = [np.array([x]) for x in addends]
     padded = tuple(frames + frames[:1] * (exact_sum.GROUP - len(frames)))
     exact_sum.add_floats(padded, len(frames), -np.inf, exact_sum.IDENTITY, high, low)
-    got = exact_sum.rounded(high, low)[0]
+    got = exact_rounding.rounded(high, low)[0]
     if any(abs(x) >= 2.0**62 for x in addends):
         assert np.isnan(got)
         return
@@ -107,8 +108,38 @@ def test_any_floats_add_up_like_fractions(addends: list[float]) -> None:
 @example(2**53, 2**63)
 @example(2**54 + 2, 0)
 def test_any_sum_is_rounded_once(high: int, low: int) -> None:
-    got = exact_sum.rounded(np.array([high]), np.array([low], np.uint64))[0]
+    got = exact_rounding.rounded(np.array([high]), np.array([low], np.uint64))[0]
     assert got == (high * 2**64 + low) / 2**32
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-(2**60), 2**60), st.integers(0, 2**64 - 1)),
+        min_size=4,
+        max_size=4,
+    )
+)
+@example([(0, 0), (0, 0), (0, 0), (-1, 2**64 - 1)])
+@example([(0, 0), (0, 1), (0, 2**53), (0, 0)])
+@example([(0, 2**53 + 1), (-1, 2**64 - 1), (0, 0), (0, 0)])
+@example([(0, 2**53 + 1), (0, 0), (0, 0), (0, 1)])
+def test_any_sum_of_several_scales_is_rounded_once(scales: list[tuple[int, int]]) -> None:
+    high = np.array([[h] for h, _ in scales])
+    low = np.array([[w] for _, w in scales], np.uint64)
+    got, total = np.empty(1), 0
+    exact_rounding.values(high, low, 160, got)
+    for h, w in scales:
+        total = (total << 64) + (h << 64) + w
+    assert got[0] == total / 2**160
+
+
+def test_a_lost_sum_is_nan_among_narrow_and_wide_ones() -> None:
+    high = np.array([0, exact_sum.NOT_A_NUMBER, -1, 1, 0, -1])
+    low = np.array([2**31, 7, 2**64 - 2**32, 0, 2**63, 1], np.uint64)
+    got = exact_rounding.rounded(high, low)
+    expected = [0.5, np.nan, -1.0, 2.0**32, 2.0**31, (1 - 2**64) / 2**32]
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(exact_rounding.rounded(high[:3], low[:3]), expected[:3])
 
 
 words = st.integers(-(2**62), 2**62 - 1), st.integers(0, 2**64 - 1)

@@ -13,9 +13,11 @@ from smalldata_stream.batch import Array
 from smalldata_stream.errors import GraphError
 from smalldata_stream.flow import Node
 from smalldata_stream.graph import Graph, build
+from smalldata_stream.ledger import Ledger
 from smalldata_stream.message import Message, messages
 from smalldata_stream.plan import Plan
 from smalldata_stream.protocols import Window
+from smalldata_stream.total import MOST_WAITING, TotalNode
 from tests.graph.events import (
     CAM_THERE,
     ENERGIES,
@@ -26,6 +28,7 @@ from tests.graph.events import (
     RUN,
     STEP,
     batches,
+    whole,
 )
 
 Write = Callable[[Graph, Node, Node], object]
@@ -211,11 +214,44 @@ def test_a_failing_event_is_left_out_of_a_live_plot_too() -> None:
     node.state = type("Picky", (), {"add": staticmethod(picky), "value": node.state.value})
     for batch in batches(6):
         plan.push(batch)
-    assert plan.failures == {"gmd/energy_histogram": 1}
+    plan.report(ledger := Ledger())
+    assert ledger.gaps == {"gmd/energy_histogram": 1}
+    assert [letter.timestamp for letter in ledger.dead_letters] == [103]
     counts = node.results()["plots/gmd/energy_histogram/counts"]
     assert counts.value.tolist() == [
         int(k in ENERGIES[GMD_THERE] and k != 4) for k in range(20)
     ]
+
+
+def test_a_live_plot_of_numbers_takes_many_batches_at_once() -> None:
+    plan = plan_of(lambda g, energy, cam: energy.plot.histogram((0, 20, 20)))
+    plan.go_live()
+    (node,) = (n for n in plan.nodes if n.totals)
+    assert isinstance(node, TotalNode)
+    taken: list[int] = []
+    add = node.state.add
+
+    def spied(*values: Array) -> None:
+        taken.append(len(values[0]))
+        add(*values)
+
+    spying: Any = type("Spied", (), {"add": staticmethod(spied), "value": node.state.value})
+    node.state = spying
+    for _ in range(MOST_WAITING // EVENTS):
+        for batch in batches(6):
+            plan.push(batch)
+    here = int(GMD_THERE.sum())
+    assert taken == []
+    counts = node.results()["plots/gmd/energy_histogram/counts"].value
+    assert taken == [MOST_WAITING // EVENTS * here]
+    assert counts.sum() == taken[0]
+    for _ in range(MOST_WAITING // here + 1):
+        plan.push(whole())
+    assert len(taken) == 2  # nobody has looked, but there is an end to what waits
+    assert MOST_WAITING < taken[1] <= MOST_WAITING + here
+    plan.push(whole())
+    node.restart()
+    assert node.results()["plots/gmd/energy_histogram/counts"].value.sum() == 0
 
 
 def test_parameters_of_plots_do_not_meet() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from functools import partial
+from typing import Self
 
 import numpy as np
 import pytest
@@ -142,3 +143,32 @@ def test_windows_that_make_no_sense() -> None:
         Window(events=5, panes=1)
     with pytest.raises(ValueError, match="no part of"):
         Windowed(ONE, Window(events=5)).merge(Windowed(ONE, Window(events=6)))
+
+
+def test_full_panes_are_added_up_once_until_one_of_them_changes() -> None:
+    merged: list[int] = []
+
+    class Spied(ExactSum):
+        __slots__ = ()
+
+        def merge(self, other: Self) -> None:
+            merged.append(other.count)
+            super().merge(other)
+
+    start = partial(Spied, "sum", (), np.dtype(np.int64))
+    window = Windowed(start, Window(seconds=40, panes=4))
+    for second in (5.0, 15.0, 25.0, 35.0):
+        window.add(stamp([second]), np.array([int(second)]))
+    assert total(window) == (80, 4)
+    merged.clear()
+    window.add(stamp([36.0]), np.array([36]))
+    assert total(window) == (116, 5)
+    assert merged == [3, 2]  # what was there already, and the newest pane
+    window.add(stamp([16.0]), np.array([16]))
+    assert total(window) == (132, 6)
+    window.add(stamp([45.0]), np.array([45]))
+    assert total(window) == (172, 6)
+    other = Windowed(start, Window(seconds=40, panes=4))
+    other.add(stamp([17.0, 44.0]), np.array([17, 44]))
+    window.merge(other)
+    assert total(window) == (233, 8)

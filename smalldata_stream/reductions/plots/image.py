@@ -36,7 +36,8 @@ class Image(Shown):
     Puts out ``last`` (dtype of the frames; 0 before the first) and ``mean`` (float64),
     both in full. Bad pixels are NaN in ``mean``, and in ``last`` where it holds floats.
     What is drawn is made smaller, see `smalldata_stream.message`. A live window moves in
-    quarters, and keeps for each of the four 16 bytes per pixel and a frame.
+    quarters, and keeps up to six times 16 bytes per pixel and a frame: five parts, and
+    what the older ones add up to.
 
     Raises
     ------
@@ -112,9 +113,10 @@ class LastAndMean:
     def value(self) -> Mapping[str, Result]:
         """The newest frame and the mean."""
         last, mean = self.last.copy(), self.sum.value()["mean"].value
-        mean = mean / self.count if self.count else np.full_like(mean, np.nan)
+        np.divide(mean, self.count or np.nan, out=mean)
         if self.mask is not None:
-            mean[~self.mask] = np.nan
+            bad = ~self.mask
+            np.copyto(mean, np.nan, where=bad)
             if last.dtype.kind == "f":
-                last[~self.mask] = np.nan
+                np.copyto(last, np.nan, where=bad)
         return {"last": Result(last, self.count), "mean": Result(mean, self.count)}

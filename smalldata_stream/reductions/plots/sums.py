@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.kernels import exact_at, exact_sum
+from smalldata_stream.kernels import exact_at, exact_rounding, exact_sum
 
 Floats = NDArray[np.float64]
 
 SCALES = (-64, 0, 64, 128)
 """Powers of two that addends are multiplied by; what one cannot hold goes to the next."""
 
-MIDDLE = SCALES.index(0)
+UNIT = SCALES[-1] + exact_rounding.UNIT
+"""A sum of all scales is an integer in units of two to the minus this."""
 
 
 class Sums:
@@ -70,22 +70,9 @@ class Sums:
 
     def value(self) -> Floats:
         """The sums in float64, each rounded once."""
-        plain = exact_sum.rounded(self.high[MIDDLE], self.low[MIDDLE])
-        others = [k for k in range(len(SCALES)) if k != MIDDLE]
-        mixed = (self.high[others] != 0).any(axis=0) | (self.low[others] != 0).any(axis=0)
-        for slot in np.flatnonzero(mixed):
-            plain[slot] = self._rounded(int(slot))
-        return plain
-
-    def _rounded(self, slot: int) -> float:
-        high, low = self.high[:, slot].tolist(), self.low[:, slot].tolist()
-        if exact_sum.NOT_A_NUMBER in high:
-            return math.nan
-        total = 0
-        for h, w in zip(high, low, strict=True):  # each in units 2^-64 of the one before
-            total = (total << 64) + (h << 64) + w
-        # Division of integers rounds once, half to even.
-        return total / (1 << 32 + SCALES[-1])
+        totals = np.empty(self.size)
+        exact_rounding.values(self.high, self.low, UNIT, totals)
+        return totals
 
 
 def _parts(values: Floats) -> Iterator[tuple[int, Floats]]:
