@@ -74,9 +74,9 @@ class Showing(Display):
 
     seconds = 0.0
 
-    def show(self, *of_session: Any) -> None:
+    def show(self, *of_session: Any, whole: bool = True) -> None:
         begin = time.thread_time()
-        super().show(*of_session)
+        super().show(*of_session, whole=whole)
         Showing.seconds += time.thread_time() - begin
 
     def show_values(self, *of_session: Any) -> bool:

@@ -149,9 +149,9 @@ class Timed(Display):
 
     seconds, rounds = 0.0, 0
 
-    def show(self, *of_session: Any) -> None:
+    def show(self, *of_session: Any, whole: bool = True) -> None:
         begin = time.thread_time()
-        super().show(*of_session)
+        super().show(*of_session, whole=whole)
         Timed.seconds += time.thread_time() - begin
         Timed.rounds += 1
 

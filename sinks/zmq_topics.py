@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 SERVE_SECONDS = 0.05
 """How often late subscribers and requests are served while the graph is busy or waits."""
+
+LOOK_SECONDS = 0.02
+"""... and no more often while the graph works: it asks after each batch."""
 
 AGAIN_SECONDS = 0.1
 """A value is not sent again sooner than this, however many late subscribers come."""
@@ -88,6 +92,7 @@ class TopicPublisher(ABC):
         self._numbers: Counter[str] = Counter()
         self._subscriptions: set[bytes] = set()
         self._kept = 0
+        self._served_at = -math.inf
         self._guard = guard
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -113,7 +118,8 @@ class TopicPublisher(ABC):
         with self._lock:
             if self._closed.is_set():
                 return set()
-            self._serve(may_make=True)
+            if time.monotonic() - self._served_at >= LOOK_SECONDS:
+                self._serve(may_make=True)
             return {topic for topic in topics if self._has_reader(topic)}
 
     def offer(self, topic: str, make: Callable[[], Message]) -> None:
@@ -176,7 +182,7 @@ class TopicPublisher(ABC):
 
     def _serve(self, may_make: bool) -> None:
         self._meet_subscribers()
-        now = time.monotonic()
+        self._served_at = now = time.monotonic()
         for name, entry in self._topics.items():
             age = now - entry.sent
             late = entry.due and age >= AGAIN_SECONDS

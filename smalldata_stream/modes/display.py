@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Protocol
 
 from sinks.zmq_record import messages_of_record
@@ -15,8 +18,12 @@ from smalldata_stream.modes.pace import Budget, Pace
 from smalldata_stream.modes.session import Session
 from smalldata_stream.run import RunInfo
 
-VALUES_SECONDS = 0.02
+VALUES_SECONDS = 0.01
 """Newest values are shown no more often: looking whether anybody wants them costs, too."""
+
+SLICE_SECONDS = 0.005
+"""Plots of a round that are not shown after so long wait for the next batch: events that
+have come meanwhile go first."""
 
 SHOWN_LETTERS = 20
 """Dead letters that are told along with the ledger."""
@@ -62,11 +69,16 @@ class Shows(Protocol):
     def due(self) -> bool:
         """Whether it is time to show something."""
 
-    def show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
-        """Show everything as it is now, after ``batch``."""
+    def show(
+        self, session: Session, batch: Batch, ledger: Ledger, *, whole: bool = True
+    ) -> None:
+        """Show everything as it is now, after ``batch``; ``whole`` says without a pause."""
 
     def show_values(self, session: Session, batch: Batch) -> bool:
-        """Show the newest values between two rounds; False if nobody wants them."""
+        """Go on with what is to show, and show the newest values.
+
+        False if nobody wants the values.
+        """
 
     def tell_error(self, run: RunInfo, error: str) -> None:
         """Say that the graph does not build; an empty text says that it does."""
@@ -97,10 +109,14 @@ class Display:
         self._values = Pace(VALUES_SECONDS, self._budget, longest=math.inf)
         self._sequence = 0
         self._begun = False
+        self._topics: set[str] = set()
+        self._rest: deque[Callable[[], None]] = deque()
 
     def begin(self, session: Session) -> None:
         """A graph begins: its plots are listed before the first event."""
         self._begun = True
+        self._topics = {path.partition("/")[0] for path in session.declaration.outputs}
+        self._rest.clear()
         for publisher in self._publishers:
             publisher.forget()
             publisher.tell(told(session, session.ledger))
@@ -114,40 +130,59 @@ class Display:
 
     def due(self) -> bool:
         """Whether it is time to show something."""
-        return bool(self._publishers) and self._pace.due()
+        return bool(self._publishers) and not self._rest and self._pace.due()
 
-    def show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
-        """Offer everything as it is now."""
+    def show(
+        self, session: Session, batch: Batch, ledger: Ledger, *, whole: bool = True
+    ) -> None:
+        """Offer the newest values, and the plots as they are now: all, or the first ones.
+
+        The others are offered by `show_values`, after the next batches.
+        """
         with self._pace.shown():
-            self._show(session, batch, ledger)
+            self._begin_round(session, batch, ledger)
+            self._offer_plots(math.inf if whole else SLICE_SECONDS)
 
-    def _show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
+    def _begin_round(self, session: Session, batch: Batch, ledger: Ledger) -> None:
         self._sequence += 1
+        self._rest.clear()
         plots = session.plan.plots()
         newest = newest_values(session, batch)
         for publisher in self._publishers:
             publisher.tell(told(session, ledger))
             publisher.wanted([*plots, *newest])
-            for topic in plots:
-                publisher.offer(topic, self._plot(session, topic))
             for topic, make in newest.items():
                 publisher.offer(topic, make)
+            for topic in plots:
+                plot = self._plot(session, topic)
+                self._rest.append(partial(publisher.offer, topic, plot))
+
+    def _offer_plots(self, seconds: float) -> None:
+        """Go on with the round, at least by one plot."""
+        end = time.monotonic() + seconds
+        while self._rest:
+            self._rest.popleft()()
+            if time.monotonic() >= end:
+                return
 
     def show_values(self, session: Session, batch: Batch) -> bool:
-        """Offer the newest values to those who read them now.
+        """Offer the newest values to those who read them now, and what is left of a round.
 
         Plots are made at the rate at which people look; values come with every batch.
         """
-        if not self._publishers or not self._values.due():
-            return False
-        with self._values.shown():
-            return self._show_values(session, batch)
+        shown = False
+        if self._publishers and self._values.due():
+            with self._values.shown():
+                shown = self._show_values(session, batch)
+        if self._rest:
+            with self._budget.spending():
+                self._offer_plots(SLICE_SECONDS)
+        return shown
 
     def _show_values(self, session: Session, batch: Batch) -> bool:
         shown = False
-        topics = {path.partition("/")[0] for path in session.declaration.outputs}
         for publisher in self._publishers:
-            wanted = publisher.wanted(topics)
+            wanted = publisher.wanted(self._topics)
             for topic, make in newest_values(session, batch, wanted).items():
                 publisher.offer(topic, make)
                 shown = True

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH_SECONDS = 0.03
+BATCH_SECONDS = 0.015
 """No event waits longer for others to be reduced with."""
 
 NO_GRAPH = "the graph does not build"
@@ -154,7 +154,7 @@ class _LiveRun:
             else:
                 self._take(self._session, batch)
                 if self._display.due():
-                    self._show(batch)
+                    self._show(batch, whole=False)
                 elif self._display.show_values(self._session, batch):
                     count_published(self._options)
             if self._watch.changed() or self._knows_more():
@@ -182,11 +182,11 @@ class _LiveRun:
             report, self._report = self._report, None
             yield report
 
-    def _show(self, batch: Batch) -> None:
+    def _show(self, batch: Batch, *, whole: bool = True) -> None:
         assert self._session is not None
         with self._options.guard:
             ledger = self._session.ledger_with(self._lost())
-        self._display.show(self._session, batch, ledger)
+        self._display.show(self._session, batch, ledger, whole=whole)
         count_published(self._options)
         if self._options.metrics is not None:
             self._options.metrics.lost(ledger)

@@ -67,6 +67,15 @@ class Budget:
         """Take so much; a debt does not grow from one time that was not affordable on."""
         self._owed = min(self._owed, SHARE * LONGEST_SECONDS) + seconds
 
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Around what shows, to know what it costs."""
+        begin = time.thread_time()
+        try:
+            yield
+        finally:
+            self.spend(time.thread_time() - begin)
+
 
 class Pace:
     """Says when to show something: each ``seconds``, less often if there is no budget.
@@ -101,13 +110,10 @@ class Pace:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Around what shows, to know what it costs."""
+        """Around what shows."""
         self._shown = now = time.monotonic()
         late = now - self._due
         made_up_for = self._budget.idle and late < self._seconds / 2
         self._due = now + self._seconds - (late if made_up_for else 0.0)
-        begin = time.thread_time()
-        try:
+        with self._budget.spending():
             yield
-        finally:
-            self._budget.spend(time.thread_time() - begin)

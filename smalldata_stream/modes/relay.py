@@ -189,7 +189,9 @@ class Relay:
         """Whether it is time to show something."""
         return time.monotonic() >= self._due
 
-    def show(self, session: Session, batch: Batch, ledger: Ledger) -> None:
+    def show(
+        self, session: Session, batch: Batch, ledger: Ledger, *, whole: bool = True
+    ) -> None:
         """Send what was added since the last time."""
         self._due = time.monotonic() + self._every
         self.flush()
