@@ -1,4 +1,4 @@
-"""The time tool: the fit of the DAQ by hand, the fit from traces against the truth."""
+"""The time tool from its traces: the edge by hand, and against the truth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from smalldata_stream.batch import Array, BatchLimits
-from smalldata_stream.detectors.default import DefaultDetector, NotInRun
-from smalldata_stream.detectors.timetool import TimeTool
+from smalldata_stream.detectors.default import DefaultDetector
 from smalldata_stream.detectors.timetool_raw import TimeToolRaw
 from smalldata_stream.graph import Graph, build
 from smalldata_stream.h5 import read_tree
@@ -23,122 +22,6 @@ from smalldata_stream.sources.files import FilesSource
 from smalldata_stream.testing.detectors import Data, DetectorContract, run_of
 
 GAP = None
-POLYNOMIAL = (1.0, -0.5, 0.01)
-FLTPOS = [100.0, 0.0, 120.0, 300.0, GAP]
-AMPL = [0.2, 0.0, 0.01, 0.3, GAP]
-
-
-def corrected(x: float) -> float:
-    return 1.0 - 0.5 * x + 0.01 * x * x
-
-
-class TestOfTheDaq(DetectorContract):
-    """The second event has the 0 of a failed fit, the third too small an edge.
-
-    Those of the others are at the ends of what is believed.
-    """
-
-    def make(self) -> DefaultDetector:
-        return TimeTool("opal", polynomial_ps=POLYNOMIAL, amplitude=(0.2, 0.3), traces=True)
-
-    def data(self) -> Mapping[str, Data]:
-        signal = [np.arange(3.0)] * 4 + [GAP]
-        fields: dict[tuple[str, str], Sequence[Any]] = {
-            ("ttfex", "fltpos"): FLTPOS,
-            ("ttfex", "ampl"): AMPL,
-            ("ttproj", "proj_sig"): signal,
-        }
-        return {"opal": Data(type="opal", fields=fields)}
-
-    def expected(self) -> Mapping[str, Sequence[Any]]:
-        return {
-            "fltpos": FLTPOS,
-            "ampl": AMPL,
-            "proj_sig": [[0, 1, 2]] * 4 + [GAP],
-            "fitted": [True, False, False, True, GAP],
-            "ttCorr": [corrected(100.0), GAP, GAP, corrected(300.0), GAP],
-        }
-
-
-class TestUnderTheNamesOfLcls1(DetectorContract):
-    """Without a polynomial, the time that the DAQ found; the name is the PV's."""
-
-    def make(self) -> DefaultDetector:
-        return TimeTool("TTSPEC")
-
-    def data(self) -> Mapping[str, Data]:
-        fields: dict[tuple[str, str], Sequence[Any]] = {
-            ("xtc1dump", "FLTPOS"): FLTPOS,
-            ("xtc1dump", "FLTPOS_PS"): [0.5, 0.0, 0.6, 0.7, GAP],
-        }
-        return {"TTSPEC": Data(type="generic_container", fields=fields)}
-
-    def expected(self) -> Mapping[str, Sequence[Any]]:
-        return {
-            "fltpos": FLTPOS,
-            "fltpos_ps": [0.5, 0.0, 0.6, 0.7, GAP],
-            "fitted": [True, False, True, True, GAP],
-            "ttCorr": [0.5, GAP, 0.6, 0.7, GAP],
-        }
-
-
-class TestFromEpicsVariables(DetectorContract):
-    def make(self) -> DefaultDetector:
-        return TimeTool(("opal_tt", "epics"))
-
-    def data(self) -> Mapping[str, Data]:
-        fields: dict[tuple[str, str], Sequence[Any]] = {
-            ("raw", "TTSPEC:FLTPOS"): FLTPOS,
-            ("raw", "TTSPEC:FLTPOS_PS"): [0.5, 0.0, 0.6, 0.7, GAP],
-            ("raw", "lxt"): [1.0, 1.0, 1.0, 1.0, GAP],
-        }
-        return {"epics": Data(type="epics", fields=fields)}
-
-    def expected(self) -> Mapping[str, Sequence[Any]]:
-        return {
-            "fltpos": FLTPOS,
-            "fltpos_ps": [0.5, 0.0, 0.6, 0.7, GAP],
-            "fitted": [True, False, True, True, GAP],
-            "ttCorr": [0.5, GAP, 0.6, 0.7, GAP],
-        }
-
-
-class TestOfTheIoc(DetectorContract):
-    def make(self) -> DefaultDetector:
-        return TimeTool("alvium_tt", fwhm_pixel=(5.0, 50.0))
-
-    def data(self) -> Mapping[str, Data]:
-        value = [
-            np.array([100.0, 0.5, 20.0, 0.2, 0.01, 99.0]),
-            np.array([110.0, 0.6, 80.0, 0.2, 0.01, 99.0]),
-            GAP,
-        ]
-        fields = {("raw", "value"): value}
-        return {"alvium_tt": Data(type="pv", fields=fields)}
-
-    def expected(self) -> Mapping[str, Sequence[Any]]:
-        return {
-            "fltpos": [100.0, 110.0, GAP],
-            "fltpos_ps": [0.5, 0.6, GAP],
-            "fltposfwhm": [20.0, 80.0, GAP],
-            "ampl": [0.2, 0.2, GAP],
-            "amplnxt": [0.01, 0.01, GAP],
-            "refampl": [99.0, 99.0, GAP],
-            "fitted": [True, False, GAP],
-            "ttCorr": [0.5, GAP, GAP],
-        }
-
-
-@pytest.mark.parametrize(
-    ("parameters", "says"),
-    [({"amplitude": (0.1, 1.0)}, "'ampl'"), ({"fwhm_pixel": (5.0, 50.0)}, "'fltposfwhm'")],
-)
-def test_a_window_of_what_the_data_do_not_have(
-    parameters: dict[str, Any], says: str
-) -> None:
-    data = {"opal": Data(type="opal", fields={("ttfex", "fltpos"): FLTPOS})}
-    with pytest.raises(NotInRun, match=f"has no field {says}.*, which .*= needs"):
-        TimeTool("opal", **parameters).read(run_of(data))
 
 
 def traces(edges: Sequence[float | None], depth: float = 0.4) -> list[Any]:
