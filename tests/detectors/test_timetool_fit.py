@@ -74,8 +74,13 @@ def test_positions_are_counted_from_the_first_column_of_the_camera(columns: Any)
     np.testing.assert_allclose(
         found["pos_ps"].values, 1 - 0.5 * EDGES + 2 * EDGES**2, rtol=2e-3
     )
-    # The background is in neither: what is left is as deep as the step.
+    # The background is in neither: what is left is as deep as the step, and the same as
+    # of a camera without background.
     np.testing.assert_allclose(found["amp"].values, 0.4, rtol=0.15)
+    dark = TimeToolRaw("cam", rows=(0, 2), columns=columns, reference=light[cut])
+    without = fitted(dark, image=images - background)
+    for field in ("pos", "amp", "fwhm"):
+        np.testing.assert_allclose(found[field].values, without[field].values, rtol=1e-9)
 
 
 def test_small_edges_dark_references_and_lost_traces_are_gaps() -> None:
