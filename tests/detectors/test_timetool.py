@@ -108,7 +108,7 @@ def test_what_is_no_edge_is_a_gap(bad: Array) -> None:
         ({}, "give reference="),
         ({"reference": np.ones(3)}, "3 columns, a trace 200"),
         ({"reference": np.ones(200), "half": 120}, "too short"),
-        ({"columns": (0, 300), "fit": False}, "columns="),
+        ({"columns": (0, 201), "fit": False}, "columns="),
         ({"rows": (0, 1), "fit": False}, "timetool_raw with rows"),
     ],
 )

@@ -97,6 +97,15 @@ def test_small_edges_dark_references_and_lost_traces_are_gaps() -> None:
     assert not np.asarray(nothing["fitted"].values).any()
 
 
+def test_the_width_is_that_of_the_filtered_edge() -> None:
+    """A step of no width makes a triangle of the step filter: as wide as half of it."""
+    sharp = np.where(np.arange(WIDTH) < 100, 1.0, 0.5)[None]
+    kind = TimeToolRaw("cam", reference=np.ones(WIDTH), half=20)
+    found = fitted(kind, proj_sig=sharp)
+    np.testing.assert_allclose(found["fwhm"].values, 20, atol=1.5)
+    np.testing.assert_allclose(found["pos"].values, 99.5, atol=0.01)
+
+
 def test_a_filter_of_ones_own() -> None:
     """A filter twice as high makes the amplitude so, and leaves the place."""
     signal = step(EDGES)
