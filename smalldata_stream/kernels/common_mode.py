@@ -6,15 +6,51 @@ common mode (`pedestal`); both ``(pixels,)``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
 from smalldata_stream.kernels.lanes import LANES, Pairs
 from smalldata_stream.kernels.median import buffer_rows, medians, medians_of_lanes
+from smalldata_stream.kernels.sixteen import chosen_from, correct
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
+
+
+@compiled
+def choose(v: Floats, p: Bytes, chosen: Floats) -> int:
+    """Values that count, +inf for the others; how many count.
+
+    >>> chosen = np.empty(2, np.float32)
+    >>> choose(np.float32([5, 7]), np.uint8([3, 2]), chosen), chosen.tolist()
+    (1, [5.0, inf])
+    """
+    n, whole = 0, v.size - v.size % LANES
+    for k in range(0, whole, LANES):
+        n += chosen_from(v, k, p, chosen)
+    for k in range(whole, v.size):
+        n += p[k] & 1
+        chosen[k] = v[k] if p[k] & 1 else np.float32(np.inf)
+    return n
+
+
+@compiled
+def subtract(v: Floats, p: Bytes, by: Any) -> None:
+    """Subtract ``by``, a float32, from values that are corrected.
+
+    >>> values = np.float32([5, 7])
+    >>> subtract(values, np.uint8([3, 1]), np.float32(4))
+    >>> values.tolist()
+    [1.0, 7.0]
+    """
+    whole = v.size - v.size % LANES
+    for k in range(0, whole, LANES):
+        correct(v, k, p, by)
+    for k in range(whole, v.size):
+        v[k] -= by if p[k] & 2 else np.float32(0)
 
 
 @compiled
@@ -49,21 +85,13 @@ def sixteen_rows(
     lanes = values.size // width
     for lane in range(lanes):
         v, p = values[lane * width : lane * width + width], part[lane * width :]
-        to = chosen[lane]
-        n = np.uint16(0)
-        for k in range(width):
-            counts = np.uint8(p[k] & 1)
-            n = np.uint16(n + counts)
-            to[k] = v[k] if counts else np.float32(np.inf)
-        to[width:] = np.inf
-        there[lane] = n
+        there[lane] = choose(v, p, chosen[lane])
+        chosen[lane, width:] = np.inf
     medians(chosen, there, pairs, buffer, found)
     limited(there, most, least, found)
     for lane in range(lanes):
         v, p = values[lane * width : lane * width + width], part[lane * width :]
-        by = found[lane]
-        for k in range(width):
-            v[k] -= by if p[k] & 2 else np.float32(0)
+        subtract(v, p, found[lane])
 
 
 @compiled

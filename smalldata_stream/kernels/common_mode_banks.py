@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from smalldata_stream.kernels.common_mode import choose, subtract
 from smalldata_stream.kernels.compiled import compiled
 from smalldata_stream.kernels.median import median_of_many
 
@@ -24,14 +25,21 @@ def _gather(v: Floats, p: Bytes, chosen: Floats, n: int) -> int:
     return n
 
 
-@compiled
-def _correct(v: Floats, p: Bytes, by: np.float32) -> None:
-    for k in range(v.size):
-        v[k] -= by if p[k] & 2 else np.float32(0)
-
-
 MEDIAN, MEAN, ZERO_PEAK = 0, 1, 2
 """What of the pixels of a bank is its common mode."""
+
+
+@compiled
+def _found(chosen: Floats, n: int, what: int, most: float) -> float:
+    """The common mode of n pixels: for the median, with +inf among them."""
+    if what == MEDIAN:
+        return median_of_many(chosen, n)
+    if what == ZERO_PEAK:
+        return zero_peak(chosen[:n], most)
+    total = 0.0
+    for k in range(n):
+        total += chosen[k]
+    return total / n
 
 
 @compiled
@@ -56,29 +64,29 @@ def banks(
     [-1.0, 0.0, 7.0, 30.0, 40.0, 50.0]
     """
     v2, p2 = values.reshape((-1, columns_)), part.reshape((-1, columns_))
-    chosen = np.empty(height * width + 1, np.float32)
+    across = columns_ // width
+    chosen = np.empty((across, height * width + 1), np.float32)
+    there, by = np.empty(across, np.int64), np.empty(across, np.float32)
+    # Row by row through all the banks that are side by side: so it is read in order.
     for top in range(0, v2.shape[0], height):
-        for left in range(0, columns_, width):
-            right = left + width
-            n = 0
-            for row in range(top, top + height):
-                n = _gather(v2[row, left:right], p2[row, left:right], chosen, n)
-            if n < least or n == 0:
-                continue
-            by = 0.0
-            if what == MEDIAN:
-                by = median_of_many(chosen[:n])
-            elif what == MEAN:
-                total = 0.0
-                for k in range(n):
-                    total += chosen[k]
-                by = total / n
-            else:
-                by = zero_peak(chosen[:n], most)
-            if abs(by) < most:
-                for row in range(top, top + height):
-                    v, p = v2[row, left:right], p2[row, left:right]
-                    _correct(v, p, np.float32(by))
+        there[:] = 0
+        for i in range(height):
+            for bank in range(across):
+                left, right = bank * width, (bank + 1) * width
+                v, p = v2[top + i, left:right], p2[top + i, left:right]
+                if what == MEDIAN:
+                    there[bank] += choose(v, p, chosen[bank, i * width : (i + 1) * width])
+                else:
+                    there[bank] = _gather(v, p, chosen[bank], there[bank])
+        for bank in range(across):
+            n, by[bank] = there[bank], 0
+            if n >= max(least, 1):
+                found = _found(chosen[bank, :-1], n, what, most)
+                by[bank] = found if abs(found) < most else 0.0
+        for row in range(top, top + height):
+            for bank in range(across):
+                left, right = bank * width, (bank + 1) * width
+                subtract(v2[row, left:right], p2[row, left:right], by[bank])
 
 
 LOWEST, BINS = -1000, 3000

@@ -10,20 +10,29 @@ from numpy.typing import NDArray
 from smalldata_stream.kernels.compiled import compiled
 from smalldata_stream.kernels.lanes import (
     LANES,
+    MARKS,
     Floats,
     Pairs,
     exchange,
+    lowest,
     merging,
     middle,
     sort_run,
     transpose,
 )
+from smalldata_stream.kernels.sixteen import below, between
 
 RUN = 32
 """Rows that are sorted in registers; more of them are merged in memory."""
 
-LEFT = 32
-"""So many numbers are sorted."""
+LEFT = 96
+"""Of a large group so many are looked at one by one."""
+
+SAMPLE = 64
+"""So many of a large group say where to look first."""
+
+STEPS = 8
+"""After so many of them, the limits of a large group are halved."""
 
 
 @compiled
@@ -151,86 +160,129 @@ def _middle_of_many(buffer: Floats, half: int, pairs: Pairs) -> None:
 
 
 @compiled
-def _ordered(bits: NDArray[np.uint32], keys: NDArray[np.uint32]) -> None:
-    """Bits of float32 as unsigned integers of the same order."""
-    sign, all_ = np.uint32(0x80000000), np.uint32(0xFFFFFFFF)
-    for k in range(bits.size):
-        keys[k] = bits[k] ^ (all_ if bits[k] & sign else sign)
+def _key(number: Any) -> int:
+    """An integer of the same order as float32."""
+    bits = np.empty(1, np.float32)
+    bits[0] = number
+    key = int(bits.view(np.int32)[0])
+    return key if key >= 0 else -0x80000000 - key
 
 
 @compiled
-def _number(key: Any) -> Any:
+def _number(key: int) -> Any:
     """The float32 of which ``key`` was made."""
-    bits = np.empty(1, np.uint32)
-    sign, all_ = np.uint32(0x80000000), np.uint32(0xFFFFFFFF)
-    bits[0] = np.uint32(key) ^ (sign if key & sign else all_)
+    bits = np.empty(1, np.int32)
+    bits[0] = key if key >= 0 else -0x80000000 - key
     return bits.view(np.float32)[0]
 
 
 @compiled
-def _below(keys: NDArray[np.uint32], limit: Any) -> int:
-    n = np.int32(0)
-    for k in range(keys.size):
-        n = np.int32(n + (np.int32(1) if keys[k] < limit else np.int32(0)))
-    return int(n)
+def _below(values: Floats, limit: Any) -> int:
+    n, whole = 0, values.size - values.size % LANES
+    for k in range(0, whole, LANES):
+        n += below(values, k, limit)
+    for k in range(whole, values.size):
+        n += 1 if values[k] < limit else 0
+    return n
 
 
 @compiled
-def _least_from(keys: NDArray[np.uint32], limit: Any) -> Any:
-    least = np.uint32(0xFFFFFFFF)
-    for k in range(keys.size):
-        above = np.uint32(keys[k] - limit)  # of those below it, a large number
-        least = above if above < least else least
-    return np.uint32(least + limit)
+def _least_from(values: Floats, limit: Any) -> Any:
+    least = np.float32(np.inf)
+    for k in range(values.size):
+        here = values[k] if values[k] >= limit else np.float32(np.inf)
+        least = here if here < least else least
+    return least
 
 
 @compiled
-def _between(keys: NDArray[np.uint32], low: Any, last: Any, found: Any) -> None:
-    """Keys from ``low`` to ``last``, to ``found``, of which one more is written."""
-    width = np.uint32(last - low)
+def _between(values: Floats, low: Any, high: Any, found: Floats) -> None:
+    """Values from ``low`` on that are below ``high``, to ``found``."""
     n = 0
-    for start in range(0, keys.size, 64):
-        some = keys[start : start + 64]
-        inside = np.uint8(0)
-        for k in range(some.size):
-            # One comparison of unsigned integers: two would be a branch.
-            is_in = np.uint32(some[k] - low) <= width
-            inside |= np.uint8(1) if is_in else np.uint8(0)
-        if inside:
-            for k in range(some.size):
-                found[n] = some[k]
-                n += 1 if np.uint32(some[k] - low) <= width else 0
+    whole = values.size - values.size % MARKS
+    for start in range(0, whole, MARKS):
+        marks: Any = between(values, start, low, high)
+        while marks:
+            found[n] = values[start + lowest(marks)]
+            n += 1
+            marks &= marks - np.uint64(1)
+    for k in range(whole, values.size):
+        if low <= values[k] < high:
+            found[n] = values[k]
+            n += 1
 
 
 @compiled
-def median_of_many(values: Floats) -> float:
-    """The median of ``(n,)`` finite values, n > 0: by bisection, until few are left.
+def _of_rank(few: Floats, rank: int) -> Any:
+    """The number of which ``rank`` others are smaller, or equal; quicker than sorting."""
+    found = np.float32(-np.inf)
+    for k in range(few.size):
+        found = few[k] if few[k] > found and _below(few, few[k]) <= rank else found
+    return found
+
+
+@compiled
+def _guess(values: Floats) -> tuple[Any, Any]:
+    """The median of a sample, and how far apart values are there."""
+    step = max(1, (values.size // SAMPLE - 1) | 1)  # odd: it is not to follow columns
+    sample = values[: step * SAMPLE : step].copy()
+    n = _below(sample, np.float32(np.inf))
+    if n == 0:
+        return np.float32(0), np.float32(0)
+    apart = _of_rank(sample, 3 * n // 4) - _of_rank(sample, n // 4)
+    return _of_rank(sample, n // 2), apart * np.float32(2 / values.size)
+
+
+@compiled
+def median_of_many(values: Floats, there: int = -1) -> float:
+    """The median of ``(n,)`` values, finite but for missing numbers, which are +inf.
+
+    ``there`` is how many are not missing, at least one; by default none is. Two limits
+    between which the middle is are narrowed until few values are left: at first as if
+    values were spread evenly, then by bisection.
 
     >>> median_of_many(np.array([4, -1, 2, 7], np.float32))
     3.0
     """
-    n = values.size
-    keys = np.empty(n, np.uint32)
-    _ordered(values.view(np.uint32), keys)
+    n = there if there >= 0 else values.size
     rank = (n - 1) // 2
-    low, high, below, upto = 0, 1 << 32, 0, n
-    while upto - below > LEFT and high - low > 1:
-        middle_ = (low + high) // 2
-        count = _below(keys, np.uint32(middle_))
+    low, high = np.float32(-np.inf), np.float32(np.inf)
+    less, upto, steps = 0, n, 0
+    limit, apart = _guess(values)
+    halves = True
+    while upto - less > LEFT and _key(high) - _key(low) > 1:
+        if not (steps < STEPS and low < limit < high):
+            steps += STEPS
+            halves = not halves
+            if halves:
+                limit = _number((_key(low) + _key(high)) // 2)
+            else:
+                # Many may be equal: the least of those between the limits may be it.
+                low = _least_from(values, low)
+                limit = _number(_key(low) + 1)
+        count = _below(values, limit)
+        steps += STEPS if count in (less, upto) else 1
         if count <= rank:
-            low, below = middle_, count
+            low, less = limit, count
         else:
-            high, upto = middle_, count
-    first = second = np.uint32(low)
-    if high - low > 1:
-        left = np.empty(upto - below + 1, np.uint32)
-        _between(keys, np.uint32(low), np.uint32(high - 1), left)
-        left[:-1].sort()
-        first = left[rank - below]
-        second = left[min(rank + 1, upto - 1) - below]
+            high, upto = limit, count
+        # The next limit is aimed a little beyond the middle, to be on its other side.
+        up, down = upto - rank, rank - less
+        if high == np.inf:
+            limit = low + apart * np.float32(down * 1.25 + LEFT // 3)
+        elif low == -np.inf:
+            limit = high - apart * np.float32(up * 1.25 + LEFT // 3)
+        else:
+            far = max(up, down) // 2
+            by = min(far, LEFT // 3) * (1 if up > down else -1)
+            limit = low + (high - low) * np.float32((down + by) / (upto - less))
+    first = second = low
+    if _key(high) - _key(low) > 1:
+        left = np.empty(upto - less, np.float32)
+        _between(values, low, high, left)
+        first, second = _of_rank(left, rank - less), _of_rank(left, rank + 1 - less)
     if n % 2:
-        second = first
-    elif rank + 1 == upto:
-        second = _least_from(keys, np.uint32(high))
-    median: float = (_number(first) + _number(second)) / np.float32(2)
-    return median
+        return float(first)
+    if rank + 1 == upto:
+        second = _least_from(values, high)
+    return float((first + second) / np.float32(2))
