@@ -20,7 +20,7 @@ from smalldata_stream.kernels.lanes import (
     sort_run,
     transpose,
 )
-from smalldata_stream.kernels.sixteen import below, between
+from smalldata_stream.kernels.sixteen import below, between, lower_from
 
 RUN = 32
 """Rows that are sorted in registers; more of them are merged in memory."""
@@ -188,11 +188,14 @@ def _below(values: Floats, limit: Any) -> int:
 
 @compiled
 def _least_from(values: Floats, limit: Any) -> Any:
-    least = np.float32(np.inf)
-    for k in range(values.size):
-        here = values[k] if values[k] >= limit else np.float32(np.inf)
-        least = here if here < least else least
-    return least
+    least = np.full(LANES, np.inf, np.float32)
+    whole = values.size - values.size % LANES
+    for k in range(0, whole, LANES):
+        lower_from(values, k, limit, least)
+    found = least.min()
+    for k in range(whole, values.size):
+        found = values[k] if limit <= values[k] < found else found
+    return found
 
 
 @compiled

@@ -112,6 +112,26 @@ def _counted_below(_typing: Any, values: Any, _at: Any, _limit: Any) -> tuple[An
     return types.int64(values, types.intp, types.float32), emit
 
 
+def _lowered(
+    _typing: Any, values: Any, _at: Any, _limit: Any, least: Any
+) -> tuple[Any, Emit]:
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        given, made = (
+            context.make_array(signature.args[i])(context, builder, arguments[i])
+            for i in (0, 3)
+        )
+        first = ir.Constant(arguments[1].type, 0)
+        value, before = load(builder, given, arguments[1]), load(builder, made, first)
+        inside = builder.and_(
+            builder.fcmp_ordered(">=", value, same(builder, arguments[2])),
+            builder.fcmp_ordered("<", value, before),
+        )
+        store(builder, builder.select(inside, value, before), made, first)
+        return context.get_dummy_value()
+
+    return types.void(values, types.intp, types.float32, least), emit
+
+
 def _with_bit(context: Any, builder: Any, part: tuple[Any, Any], at: Any, bit: int) -> Any:
     """Which of 16 bytes have a bit."""
     array = context.make_array(part[0])(context, builder, part[1])
@@ -168,6 +188,10 @@ high``; the first is bit 0."""
 
 below = cast("Callable[[Floats, int, Any], int]", intrinsic(_counted_below))
 """``(values, at, limit)``: how many of 16 values from ``at`` on are below ``limit``."""
+
+lower_from = cast("Callable[[Floats, int, Any, Floats], None]", intrinsic(_lowered))
+"""``(values, at, limit, least)``: into each of 16 ``least`` one of 16 values from ``at`` on
+where it is less, and ``limit`` or more."""
 
 chosen_from = cast("Callable[[Floats, int, Bytes, Floats], int]", intrinsic(_chosen))
 """``(values, at, part, to)``: of 16 values from ``at`` on those that count, +inf for the

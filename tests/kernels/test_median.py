@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from smalldata_stream.kernels.median import median_of_many
 
-
 TINY = float(np.finfo(np.float32).smallest_subnormal)
 
 KINDS: dict[str, Callable[[Generator, int], NDArray[Any]]] = {
