@@ -85,6 +85,23 @@ def test_every_type_of_area_detector_is_on_the_page_of_calibration() -> None:
     assert set(FAMILIES) <= types
 
 
+def test_the_page_of_calibration_says_of_each_type_what_the_code_does() -> None:
+    text = (ROOT / "docs" / "calibration.md").read_text()
+    head, end = "| type | gain of a pixel | bank | ASIC |\n|---|---|---|---|\n", "\n\n"
+    table = text.partition(head)[2].partition(end)[0]
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()]
+    said = {name: rest for types, *rest in rows for name in types.split(", ")}
+    for name, family in FAMILIES.items():
+        gain, bank, asic = said[name]
+        assert (gain == "one") <= (not family.modes), name
+        for cell, have in ((bank, family.bank), (asic, family.asic)):
+            want = re.fullmatch(r"(\d+) x (\d+)", cell)
+            if want is not None:
+                assert have == tuple(map(int, want.groups())), name
+            else:
+                assert have is None or (cell == "ASIC" and have == family.asic), name
+
+
 def test_every_word_and_command_is_on_a_page() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
     words = [name for name, word in vars(Words).items() if isinstance(word, Word)]
