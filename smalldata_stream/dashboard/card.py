@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 class Card:
     """The place of one topic; it has a figure once there is a message.
 
-    ``model`` is what to lay out. A message of another form (the graph was changed) gets a
-    new figure.
+    ``model`` is what to lay out; it is another one once there is a figure. A message of
+    another form (the graph was changed) gets a new figure.
     """
 
     def __init__(self, topic: str) -> None:
@@ -88,8 +88,13 @@ class Card:
         for switch in self._figure.model.select({"type": RadioButtonGroup}):
             switch.on_change("active", self._draw_again)
         wide = ["wide"] if self._figure.kind in WIDE else []
-        self.model.update(
-            children=[self._status, self._figure.model], css_classes=["card", *wide]
+        # Another model, so that a page takes in all new figures by one change of its own:
+        # each change costs as much as everything that is in it already.
+        self.model = Column(
+            self._status,
+            self._figure.model,
+            css_classes=["card", *wide],
+            sizing_mode="stretch_width",
         )
 
     def _draw_again(self, attr: str, old: object, new: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -43,6 +43,10 @@ SHARE = 0.6
 """All browsers together may take this share of a processor; with more they are told less
 often."""
 
+DRAW_SECONDS = 0.1
+"""A browser gets no more new figures at once than can be made in so long: meanwhile no
+other browser is told anything."""
+
 SAID_SECONDS = 5.0
 """What was done is said for so long; a reset must be confirmed within it."""
 
@@ -67,7 +71,7 @@ class View:
         self._tab = ""
         self._paused_at = 0.0
         self._updates, self._sent_at, self._due = 0, time.monotonic(), 0.0
-        self._clicked = True
+        self._clicked, self._undrawn = True, False
         self._said, self._said_until = "", 0.0
         self._asked: tuple[str, Future[None]] | None = None
         self._confirm_until = 0.0
@@ -118,20 +122,21 @@ class View:
             return
         state = self._feed.state
         idle = not self._clicked and not self._has_new(state)
-        if now < self._due or (idle and now < self._sent_at + IDLE_SECONDS):
+        due = self._undrawn or now >= self._due
+        if not due or (idle and now < self._sent_at + IDLE_SECONDS):
             return
         self._clicked = False
         spent = time.thread_time()
         self._follow(state)
         self._say(state, now)
-        self._update_cards(state, now)
+        drawing = self._update_cards(state, now)
         self._updates += 1
         self._sent.tags = [self._updates]
         self._sent_at = time.monotonic()
-        spent = time.thread_time() - spent
+        spent = time.thread_time() - spent - drawing
         # From when it was due, not from now: looking comes late, and late adds up.
         pause = max(SECONDS, spent * max(1, self._feed.readers) / SHARE)
-        self._due = max(self._due + pause, now)
+        self._due = max(min(self._due, now) + pause, now)
 
     def _has_new(self, state: State) -> bool:
         """Whether there is a message for the open tab that it does not show."""
@@ -157,29 +162,35 @@ class View:
             self._tabs.labels = [*groups, RUN_TAB]
             self._tabs.active = self._tabs.labels.index(self._tab or RUN_TAB)
         shown = [card for card in self._cards.values() if card.group == self._tab]
-        models = [card.model for card in shown] or [self._text]
-        if self._body.children != models:
-            self._body.children = models
+        self._place(shown)
         paused = self._pause.active
         wanted = [card.topic for card in shown if not (paused and card.drawn)]
         self._feed.want(self, wanted)
 
-    def _update_cards(self, state: State, now: float) -> None:
+    def _place(self, shown: Sequence[Card]) -> None:
+        models = [card.model for card in shown] or [self._text]
+        if self._body.children != models:
+            self._body.children = models
+
+    def _update_cards(self, state: State, now: float) -> float:
+        """Show what is new; returns the seconds that new figures took."""
         cards = [card for card in self._cards.values() if card.group == self._tab]
         messages = {card: state.messages.get(card.topic) for card in cards}
         if self._pause.active:
             messages |= {card: None for card in cards if card.drawn}
-        placed = list(self._body.children)
-        begun = {card.model.id for card in cards if messages[card] and not card.drawn}
-        if len(begun) > 1:
-            # To put a figure into the page costs as much as all that is there already.
-            self._body.children = [model for model in placed if model.id not in begun]
+        drawing, self._undrawn = 0.0, False
         for card, message in messages.items():
-            if message is not None:
+            if message is not None and card.drawn:
                 card.show(message)
+            elif message is not None and drawing < DRAW_SECONDS:
+                begin = time.thread_time()
+                card.show(message)
+                drawing += time.thread_time() - begin
+            elif message is not None:
+                self._undrawn = True
             card.say(state.topics.get(card.topic), now - state.heard)
-        if len(begun) > 1:
-            self._body.children = placed
+        self._place(cards)
+        return drawing
 
     def _say(self, state: State, now: float) -> None:
         """Everything that is not a plot."""
