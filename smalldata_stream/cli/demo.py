@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     directory: Path = options.directory
     simulation = Simulation(events=options.events, steps=min(STEPS, options.events))
     xtc = directory / "xtc"
-    shutil.rmtree(xtc, ignore_errors=True)
+    remove_simulated(xtc, simulation)
     print(f"Simulating {simulation.events} events of a pump-probe run ...", flush=True)
     started = time.monotonic()
     files = simulate(xtc, simulation)
@@ -78,6 +77,13 @@ def run(options: argparse.Namespace) -> int:
     print(f"{size:.0f} MB of xtc2 in {xtc}, {time.monotonic() - started:.1f} s")
     reduce_and_draw(directory, simulation, files)
     return 0
+
+
+def remove_simulated(xtc: Path, simulation: Simulation) -> None:
+    """Remove the run of an earlier demo; an experiment's folder has an ``xtc``, too."""
+    for folder in (xtc, xtc / "smalldata"):
+        for path in folder.glob(f"{simulation.stem}-*"):
+            path.unlink()
 
 
 def reduce_and_draw(directory: Path, simulation: Simulation, files: SimulatedFiles) -> None:

@@ -70,7 +70,7 @@ def simulate(directory: Path | str, simulation: Simulation | None = None) -> Sim
     """
     simulation = simulation or Simulation()
     directory = Path(directory)
-    stem = f"{simulation.exp}-r{simulation.run:04d}"
+    stem = simulation.stem
     try:
         (directory / "smalldata").mkdir(parents=True, exist_ok=True)
         if found := sorted(directory.glob(f"{stem}-*")):

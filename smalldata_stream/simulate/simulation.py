@@ -70,10 +70,14 @@ class Simulation:
                 raise ValueError(
                     f"no detector {name!r} is simulated; " + did_you_mean(name, known)
                 )
+            if self.detectors.count(name) > 1:
+                raise ValueError(f"detector {name!r} is named twice")
         if not re.fullmatch("[A-Za-z0-9]+", self.exp):
             raise ValueError(f"exp={self.exp!r}: write letters and digits, as in xpptut26")
         if not 0 <= self.run <= MOST_RUN:
             raise ValueError(f"run={self.run}: write a number from 0 to {MOST_RUN}")
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed}: write 0 or more")
         if not 1 <= self.steps <= self.events:
             raise ValueError(
                 f"a run has at least one step and one event in each, not "
@@ -85,6 +89,11 @@ class Simulation:
             )
         if not 0 <= self.jungfrau_ghost < 1:
             raise ValueError(f"jungfrau_ghost={self.jungfrau_ghost}: write 0 or up to 1")
+
+    @property
+    def stem(self) -> str:
+        """What the names of its files begin with, before a hyphen."""
+        return f"{self.exp}-r{self.run:04d}"
 
     def random(self, part: str) -> np.random.Generator:
         """The random numbers of one part of the run, a stream of their own."""

@@ -13,6 +13,7 @@ import h5py
 import pytest
 
 from smalldata_stream.cli import COMMANDS, main
+from smalldata_stream.h5 import read_tree
 from smalldata_stream.simulate import SimulatedFiles, Simulation, simulate
 from tests.processes import PATIENCE, started, until
 
@@ -287,6 +288,20 @@ def test_ctrl_c_while_a_command_is_imported(
     assert capsys.readouterr().err == "interrupted\n"
 
 
+def test_the_demo_replaces_its_own_run_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smalldata_stream.cli.demo.reduce_and_draw", lambda *_: None)
+    theirs = tmp_path / "xtc" / "xpp12345-r0001-s000-c000.xtc2"
+    theirs.parent.mkdir()
+    theirs.write_bytes(b"data of an experiment")
+    for events in (10, 12):  # the second over the first
+        assert main(["demo", str(tmp_path), "--events", str(events)]) == 0
+    assert theirs.read_bytes() == b"data of an experiment"
+    truth = read_tree(tmp_path / "xtc" / "xpptut26-r0001-truth.h5", "pulses")
+    assert len(truth["timestamps"]) == 12
+
+
 def test_the_demo_says_at_once_what_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -325,6 +340,7 @@ import sys
 from contextlib import redirect_stdout, suppress
 from io import StringIO
 from smalldata_stream.cli import COMMANDS, main
+from smalldata_stream.h5 import read_tree
 for name in COMMANDS:
     with suppress(SystemExit), redirect_stdout(StringIO()) as said:
         main([name, "--help"])

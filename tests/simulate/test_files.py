@@ -196,6 +196,10 @@ def test_parameters_that_make_no_sense_are_refused() -> None:
         Simulation(events=4, steps=5)
     with pytest.raises(ValueError, match="rate_hz"):
         Simulation(rate_hz=0)
+    with pytest.raises(ValueError, match="seed=-1"):
+        Simulation(seed=-1)
+    with pytest.raises(ValueError, match="'gmd' is named twice"):
+        Simulation(detectors=("gmd", "timing", "gmd"))
 
 
 def test_values_of_another_rank_are_refused(tmp_path: Path) -> None:
