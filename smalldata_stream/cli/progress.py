@@ -38,13 +38,15 @@ class PlainProgress:
 
     def __call__(self, read: int, total: int | None) -> None:
         """Say how far it is, if it is time to."""
+        first = self._before is None
         now, rate = time.monotonic(), self.rate(read)
         if now - self._last < LINE_EVERY_SECONDS:
             return
         self._last = now
         of = f" of {total:,}" if total else ""
         to_go = f", {(total - read) / rate:,.0f} s to go" if total and rate else ""
-        line = f"{counted(read, 'event')}{of}{to_go} ({rate:,.0f}/s)"
+        speed = "" if first else f" ({rate:,.0f}/s)"
+        line = f"{counted(read, 'event')}{of}{to_go}{speed}"
         print(line, file=sys.stderr, flush=True)
 
 

@@ -31,3 +31,14 @@ def test_a_line_every_ten_seconds_also_before_the_first_event(
         "210 events of 1,000, 45 s to go (18/s)",
         "1,550 events (70/s)",
     ]
+
+
+def test_no_rate_is_told_before_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    show = PlainProgress()
+    clock.now += 20  # kernels are compiled
+    show(31, 360)
+    assert capsys.readouterr().err == "31 events of 360\n"
