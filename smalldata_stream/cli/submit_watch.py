@@ -57,7 +57,7 @@ class Watch:
             try:
                 self.look(jobs)
                 told = None
-            except (SlurmError, OSError) as error:
+            except (SlurmError, OutputError, OSError) as error:
                 # Tried again at the next look: controllers and disks come back.
                 if str(error) != told:
                     print(f"warning: {error}; trying again", file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ import pytest
 
 from smalldata_stream.cli import main, submit_watch
 from smalldata_stream.cli.submit_watch import BEGUN, OLD, Watch, alone, recall, remember
-from smalldata_stream.errors import SmalldataError
+from smalldata_stream.errors import OutputError, SmalldataError
 from smalldata_stream.simulate import Simulation, simulate
 from smalldata_stream.slurm import Job, SlurmError, mpiexec
 
@@ -186,11 +186,11 @@ class Cluster:
 
     def __init__(self) -> None:
         self.given: list[int] = []
-        self.refuses = False
+        self.refuses: SmalldataError | None = None
 
     def give(self, number: int) -> str:
-        if self.refuses:
-            raise SlurmError("down")
+        if self.refuses is not None:
+            raise self.refuses
         self.given.append(number)
         return str(100 + number)
 
@@ -254,11 +254,11 @@ def test_a_refused_job_is_tried_again(data: Path, tmp_path: Path) -> None:
     cluster, state = Cluster(), tmp_path / "s.json"
     one = watch(cluster, data, state, runs=(1,))
     jobs = one._begin()
-    cluster.refuses = True
+    cluster.refuses = SlurmError("down")
     with pytest.raises(SlurmError):
         one.look(jobs)
     assert recall(state) == {1: BEGUN}
-    cluster.refuses = False
+    cluster.refuses = None
     one.look(jobs)
     assert cluster.given == [1]
 
@@ -276,14 +276,16 @@ def test_a_job_that_slurm_has_already_is_not_given_again(
 
 
 @pytest.mark.usefixtures("no_queue")
-def test_a_watch_goes_on_while_slurm_is_down_and_ends_with_ctrl_c(
+@pytest.mark.parametrize("refuses", [SlurmError("down"), OutputError("disk full")])
+def test_a_watch_goes_on_while_nothing_can_be_given_and_ends_with_ctrl_c(
+    refuses: SmalldataError,
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     cluster = Cluster()
-    cluster.refuses = True
+    cluster.refuses = refuses
     looks = iter(range(3))
 
     def sleep(seconds: float) -> None:
@@ -293,7 +295,7 @@ def test_a_watch_goes_on_while_slurm_is_down_and_ends_with_ctrl_c(
     monkeypatch.setattr("smalldata_stream.cli.submit_watch.time.sleep", sleep)
     assert watch(cluster, data, tmp_path / "s.json", runs=(1,)).follow() == 0
     said = capsys.readouterr()
-    assert said.err == "warning: down; trying again\n"
+    assert said.err == f"warning: {refuses}; trying again\n"
     assert "no longer watching" in said.out
 
 
