@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smalldata_stream.cli.numbers import above_zero, at_least_one, percentile
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import SourceError, did_you_mean
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def run(options: argparse.Namespace) -> int:
     )
     if not found.points:
         raise SourceError(
-            f"no {options.rings} ring(s) found in {options.total} by {options.method}; try "
-            "another --method, or a lower --percentile"
+            f"no {counted(options.rings, 'ring')} found in {options.total} by "
+            f"{options.method}; try another --method, or a lower --percentile"
         )
     print(f"x {found.x:.3f}  y {found.y:.3f}  pixel (column, row)")
     for radius in found.radii:

@@ -14,6 +14,7 @@ import numpy as np
 from smalldata_stream.cli.numbers import above_zero
 from smalldata_stream.cli.tables import table
 from smalldata_stream.client import Client
+from smalldata_stream.counted import counted
 from smalldata_stream.errors import SourceError
 from smalldata_stream.karabo import INDEX
 from smalldata_stream.message import Message
@@ -127,10 +128,10 @@ def headline(address: str, index: Mapping[str, Any]) -> str:
     """Where it comes from, and what the publisher tells of the run.
 
     >>> headline("tcp://host:1", {"exp": "xpptut15", "run": 14, "topics": {"gmd": {}}})
-    'tcp://host:1: xpptut15 run 14, 1 topics'
+    'tcp://host:1: xpptut15 run 14, 1 topic'
     """
     run = f"{index['exp']} run {index.get('run', '?')}, " if index.get("exp") else ""
-    return f"{address}: {run}{len(index['topics'])} topics"
+    return f"{address}: {run}{counted(len(index['topics']), 'topic')}"
 
 
 def values_of(message: Message) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from smalldata_stream.counted import counted
 from smalldata_stream.dashboard.feed import State
 from smalldata_stream.ledger import NOT_IN_FILE, Ledger
 from smalldata_stream.page_parts import ledger_table
@@ -150,7 +151,7 @@ def not_in_file(state: State) -> list[str]:
     ledger = ledger_of(state.index)
     return [
         f"The file cannot be written: {reason.removeprefix(NOT_IN_FILE)}. "
-        f"It lacks {events:,} events"
+        f"It lacks {counted(events, 'event')}"
         for reason, events in (ledger.failed.items() if ledger is not None else ())
         if reason.startswith(NOT_IN_FILE)
     ]

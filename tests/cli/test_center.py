@@ -39,4 +39,4 @@ def test_what_is_wrong_is_told(result: Path, capsys: pytest.CaptureFixture[str])
     assert main(["center", str(result), "tiled_calib", "--tile", "2"]) == 1
     assert "has 2" in capsys.readouterr().err
     assert main(["center", str(result), "cam_calib", "--rings", "9"]) == 1
-    assert "no 9 ring(s) found" in capsys.readouterr().err
+    assert "no 9 rings found" in capsys.readouterr().err

@@ -144,13 +144,13 @@ def test_the_page_says_what_is_wrong() -> None:
 
 
 def test_the_page_says_what_the_file_lacks() -> None:
-    failed = {"not in the file: Disk quota <exceeded>": 3, "the graph does not build": 2}
+    failed = {"not in the file: Disk quota <exceeded>": 1, "the graph does not build": 2}
     state = State(
         heard=100.0, index={"ledger": {"read": 9, "written": 4, "failed": failed}}
     )
     banner = banner_text("tcp://a:1", state, 100.0)
     assert banner.count("<div") == 1
-    assert "written: Disk quota &lt;exceeded&gt;. It lacks 3 events" in banner
+    assert "written: Disk quota &lt;exceeded&gt;. It lacks 1 event" in banner
 
 
 def test_without_a_graph_the_command_ends_in_one_line(
