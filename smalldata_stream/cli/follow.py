@@ -78,6 +78,8 @@ def reports(options: argparse.Namespace, live: LiveOptions) -> Iterator[Report]:
         raise SmalldataError(
             "give either --shmem (with --dir for the constants), or the run in files"
         )
+    if options.shmem and (options.live_files is not None or options.reader == "psana"):
+        raise SmalldataError("--live-files and --reader are of files; leave them out")
     if options.workers > 1 and not options.shmem:
         raise SmalldataError("--workers needs --shmem TAG")
     source = live_source(options) if options.workers == 1 else None

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from smalldata_stream.cli.numbers import above_zero, address, at_least_one, port
+from smalldata_stream.cli.numbers import (
+    above_zero,
+    address,
+    at_least_one,
+    port,
+    port_of_two,
+)
 from smalldata_stream.cli.source import source_arguments
 
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5556"
@@ -32,7 +38,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="where plots and values are published (default: %(default)s)",
     )
     parser.add_argument(
-        "--psplot", type=port, metavar="PORT", help="publish for psplot, too"
+        "--psplot",
+        type=port_of_two,
+        metavar="PORT",
+        help="publish for psplot, too, at this port and the one after it",
     )
     parser.add_argument(
         "--metrics", type=port, metavar="PORT", help="serve Prometheus metrics"

@@ -78,6 +78,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def port_of_two(text: str) -> int:
+    """A port that clients know, which has another one after it."""
+    if not re.fullmatch(r"0*[1-9]\d*", text, re.ASCII) or int(text) > 65534:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a port, 1 to 65534")
+    return int(text)
+
+
 def address(text: str) -> str:
     """Where to publish. ZMQ takes a port of 99999 for another one, and says nothing.
 
