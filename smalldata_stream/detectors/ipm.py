@@ -136,7 +136,7 @@ def position(channels: Array, at: tuple[int, int], scale: float) -> Column:
     >>> position(np.array([[3.0, 0, 1, 0], [0, 0, 0, 0]]), (0, 2), 2.0)
     Column(values=array([1.]), present=array([ True, False]))
     """
-    one, other = (channels[:, i].astype(np.float64) for i in at)
+    one, other = (channels[:, i] for i in at)
     total = one + other
     light = total != 0
     return Column(scale * (one - other)[light] / total[light], light)
