@@ -148,6 +148,7 @@ class DetectorContract:
                         np.testing.assert_allclose(
                             have, want, rtol=1e-12, atol=1e-12, err_msg=where
                         )
+                        assert np.shape(have) == np.shape(want), where
 
     def test_batches_do_not_matter(self) -> None:
         """One batch, and batches of one event, give the same bits."""

@@ -133,6 +133,8 @@ class ReductionContract:
                 for field, value in expected.items():
                     got = _values(results[field], len(frames))[event]
                     np.testing.assert_allclose(got, value, rtol=self.rtol, err_msg=field)
+                    # What is compared with one number may be many.
+                    assert np.shape(got) == np.shape(value), field
 
     def test_the_input_is_not_changed(self) -> None:
         """Read-only values are taken, and have the same bytes afterwards."""

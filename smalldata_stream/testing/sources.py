@@ -96,12 +96,15 @@ class SourceContract(ABC):
     def test_values_are_the_expected_ones(self, events: int) -> None:
         """Values and gaps are right, and do not depend on how the events are cut."""
         expected = self.expected()
+        given: list[int] = []
         for batch in self._batches(BatchLimits(events=events)):
+            given += batch.timestamps.tolist()
             for signal, column in batch.columns.items():
                 for timestamp, value in zip(batch.timestamps, _each(column), strict=True):
                     _compare(
                         signal, int(timestamp), value, expected[int(timestamp)][signal]
                     )
+        assert given == sorted(expected)  # as many as where no signal is asked for
 
     @pytest.mark.parametrize("events", [1, 7, 1000])
     def test_status_says_why_there_are_gaps(self, events: int) -> None:

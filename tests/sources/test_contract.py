@@ -173,6 +173,7 @@ PLANTED: Mapping[str, tuple[Change, Callable[..., None], tuple[Any, ...]]] = {
         VALUES,
         (7,),
     ),
+    "the last batch lost where signals are asked for": (without_last, VALUES, (7,)),
     "events twice": (twice, ORDER, (7,)),
     "the last batch lost": (without_last, ORDER, (7,)),
     "timestamps as int64": (
