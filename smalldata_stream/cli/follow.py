@@ -40,7 +40,8 @@ def follow(options: argparse.Namespace) -> int:
             from smalldata_stream.metrics import Metrics
 
             metrics = Metrics("live")
-            exporter = stack.enter_context(metrics.serve(options.metrics))
+            host, port = options.metrics
+            exporter = stack.enter_context(metrics.serve(port, host))
             print(f"metrics:   {exporter.url}", flush=True)
         live = LiveOptions(
             display_seconds=1 / options.rate,
@@ -130,7 +131,9 @@ def open_publishers(
     if options.psplot is not None:
         from sinks.psplot import PsplotPublisher
 
-        publishers.append(stack.enter_context(PsplotPublisher(options.psplot, guard=guard)))
+        host, port = options.psplot
+        psplot = PsplotPublisher(port, host, guard=guard)
+        publishers.append(stack.enter_context(psplot))
     return publishers
 
 

@@ -9,8 +9,8 @@ from smalldata_stream.cli.numbers import (
     above_zero,
     address,
     at_least_one,
-    port,
-    port_of_two,
+    place,
+    place_of_two,
 )
 from smalldata_stream.cli.source import source_arguments
 
@@ -39,12 +39,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--psplot",
-        type=port_of_two,
-        metavar="PORT",
-        help="publish for psplot, too, at this port and the one after it",
+        type=place_of_two,
+        metavar="[HOST:]PORT",
+        help="publish for psplot, too, at this port and the one after it; to this machine "
+        "unless HOST is 0.0.0.0",
     )
     parser.add_argument(
-        "--metrics", type=port, metavar="PORT", help="serve Prometheus metrics"
+        "--metrics",
+        type=place,
+        metavar="[HOST:]PORT",
+        help="serve Prometheus metrics, to this machine unless HOST is 0.0.0.0",
     )
     parser.add_argument(
         "-o", "--output", type=Path, help="write HDF5, too: one file per run"

@@ -78,11 +78,26 @@ def port(text: str) -> int:
     return int(text)
 
 
-def port_of_two(text: str) -> int:
-    """A port that clients know, which has another one after it."""
-    if not re.fullmatch(r"0*[1-9]\d*", text, re.ASCII) or int(text) > 65534:
+def place(text: str) -> tuple[str, int]:
+    """A port of this machine for this machine alone, or one that others reach.
+
+    >>> place("9300"), place("0.0.0.0:9300")
+    (('127.0.0.1', 9300), ('0.0.0.0', 9300))
+    """
+    host, colon, number = text.rpartition(":")
+    if colon and not host:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write PORT, or HOST:PORT; 0.0.0.0 for all that reach this machine"
+        )
+    return host or "127.0.0.1", port(number)
+
+
+def place_of_two(text: str) -> tuple[str, int]:
+    """As `place`, of a port that clients know, which has another one after it."""
+    host, number = place(text)
+    if not 1 <= number <= 65534:
         raise argparse.ArgumentTypeError(f"{text!r}: write a port, 1 to 65534")
-    return int(text)
+    return host, number
 
 
 def address(text: str) -> str:

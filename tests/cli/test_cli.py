@@ -236,6 +236,7 @@ def test_a_wrong_graph_file_names_the_line(
         ("live tutorial --publish here:5556", "write tcp://HOST:PORT"),
         ("live tutorial --publish tcp://127.0.0.1:99999", "write tcp://HOST:PORT"),
         ("live tutorial --metrics 99999", "write a port"),
+        ("live tutorial --metrics :9300", "write PORT, or HOST:PORT"),
         ("live tutorial --psplot 0", "write a port, 1 to 65534"),
         ("live tutorial --psplot 65535", "write a port, 1 to 65534"),
         ("constants fetch --ouptut x", "no option --ouptut; did you mean --output?"),
@@ -250,6 +251,16 @@ def test_a_wrong_command_line_says_what_to_write(
         main(arguments.split())
     assert ended.value.code == 2
     assert says in capsys.readouterr().err
+
+
+def test_metrics_are_served_where_they_are_asked_for(
+    run: SimulatedFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["live", str(graph(tmp_path)), "--publish", "tcp://127.0.0.1:*", "--metrics"]
+    assert main([*words, "127.0.0.2:0", *map(str, where(run))]) == 0
+    assert "metrics:   http://127.0.0.2:" in capsys.readouterr().out
+    assert main([*words, "0", *map(str, where(run))]) == 0
+    assert "metrics:   http://127.0.0.1:" in capsys.readouterr().out
 
 
 def test_a_directory_that_may_not_be_read_is_named(
