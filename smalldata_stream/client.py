@@ -13,6 +13,7 @@ array([3.5])
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,11 +69,12 @@ class Client:
         self._unseen: set[str] = set()
         self._handed_out: dict[str, int] = {}
         try:
+            check_port(address)
             self._connect()
-        except zmq.ZMQError as error:
+        except (ValueError, zmq.ZMQError) as error:
             self._context.destroy(linger=0)
             raise SourceError(
-                f"{address} is no address ({error}); write one such as tcp://host:5555"
+                f"{address!r} is no address ({error}); write one such as tcp://host:5555"
             ) from error
 
     def __enter__(self) -> Self:
@@ -270,13 +272,44 @@ class Client:
 
     def _silence(self, topic: str, timeout: float) -> str:
         index = self._newest.get(INDEX)
-        what = f"no message of {topic!r} from {self.address} within {timeout:g} s"
         if index is None:
-            return f"{what}; is a graph publishing there?"
+            return silence(self.address, timeout)
+        what = f"no message of {topic!r} from {self.address} within {timeout:g} s"
         topics = index.metadata["topics"]
         if topic in topics:
             return f"{what}; it is published, but there was no event yet"
         return f"{what}; {did_you_mean(topic, topics)}"
+
+
+def check_port(address: str) -> None:
+    """Raise ValueError for a port that cannot be: ZMQ takes 70000 for 4464."""
+    port = address.rpartition(":")[2]
+    if address.startswith("tcp://") and port.isdecimal() and not 0 < int(port) < 65536:
+        raise ValueError(f"{port} is no port: they are 1 to 65535")
+
+
+def silence(address: str, seconds: float) -> str:
+    """What is said where no graph has shown itself."""
+    host = address.removeprefix("tcp://").rpartition(":")[0]
+    if address.startswith("tcp://") and not is_known(host):
+        return f"nothing publishes at {address}: this machine knows no host {host}"
+    return (
+        f"nothing publishes at {address}: no sign of a graph within {seconds:g} s; start "
+        "`smalldata-stream live`, or look which address it says that it publishes at"
+    )
+
+
+def is_known(host: str) -> bool:
+    """Whether this machine knows the address of a host.
+
+    >>> is_known("127.0.0.1"), is_known("no-such-host.invalid")
+    (True, False)
+    """
+    try:
+        socket.getaddrinfo(host.strip("[]"), None)
+    except OSError:
+        return False
+    return True
 
 
 def reachable(address: str, near: str) -> str:

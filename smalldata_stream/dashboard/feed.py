@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from smalldata_stream.client import Client
+from smalldata_stream.client import Client, silence
 from smalldata_stream.errors import SmalldataError, SourceError
 from smalldata_stream.karabo import INDEX
 from smalldata_stream.message import Message
@@ -92,11 +92,7 @@ class Feed:
             if self.state.problem:
                 raise SourceError(self.state.problem)
             if time.monotonic() > deadline:
-                raise SourceError(
-                    f"nothing publishes at {self.address}: no sign of a graph within "
-                    f"{seconds:g} s; start `smalldata-stream live`, or look which address "
-                    "it says that it publishes at"
-                )
+                raise SourceError(silence(self.address, seconds))
             time.sleep(LOOK_SECONDS / 2)
 
     def close(self) -> None:

@@ -80,5 +80,18 @@ def test_rates_come_from_what_is_offered_read_or_not(publisher: ZmqPublisher) ->
 def test_silence_is_an_error_in_one_line() -> None:
     with ZmqPublisher() as publisher:
         address = publisher.address
-    with pytest.raises(SourceError, match=r"is a graph publishing there\?"):
+    with pytest.raises(SourceError, match=f"nothing publishes at {address}"):
+        watch.run(options(address, "--once", "--timeout", "0.3"))
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("tcp://127.0.0.1:70000", "70000 is no port"),
+        ("tcp://daq", "write one such as tcp://host:5555"),
+        ("tcp://no-such-host.invalid:5556", "knows no host no-such-host.invalid"),
+    ],
+)
+def test_an_address_that_cannot_be_is_said_to_be_none(address: str, says: str) -> None:
+    with pytest.raises(SourceError, match=says):
         watch.run(options(address, "--once", "--timeout", "0.3"))

@@ -24,6 +24,7 @@ from smalldata_stream.reductions.plots.shown import (
     Floats,
     Input,
     Shown,
+    check_by,
     check_input,
     check_numbers,
     check_same_number,
@@ -96,6 +97,8 @@ class Line(Shown):
         """Check that the input has one axis, as long as ``x``."""
         spec = inputs[0]
         check_numbers(spec, "line")
+        if self.by is not None:
+            check_by(inputs[2])
         if spec.kind == "ragged" or spec.shape is None or len(spec.shape) != 1:
             raise ValueError(
                 "line shows values along one axis whose length is known before the first "

@@ -24,6 +24,7 @@ from smalldata_stream.reductions.plots.shown import (
     Floats,
     Input,
     Shown,
+    check_by,
     check_input,
     check_same_number,
     check_scalar,
@@ -97,6 +98,8 @@ class Scan(Shown):
         signal, position = inputs[:2]
         for spec in (signal, position):
             check_scalar(spec, "scan")
+        if self.by is not None:
+            check_by(inputs[2])
         curve = Spec(dtype=np.dtype(np.float64), shape=None, unit=signal.unit)
         labels = ALL if self.by is None else ON_OFF
         edges = None if self.bins is None else edges_of(self.bins)

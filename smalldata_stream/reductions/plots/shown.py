@@ -113,6 +113,17 @@ def check_scalar(spec: Spec, what: str) -> None:
         )
 
 
+def check_by(spec: Spec) -> None:
+    """Raise ValueError where the input does not say yes or no for each event."""
+    number = spec.dtype != STRING and spec.dtype.kind in "biuf"
+    if not number or spec.kind == "ragged" or spec.shape != ():
+        raise ValueError(
+            "by= tells the events apart by one number for each, 0 or False being off; it "
+            f"got {spec.dtype} of shape {spec.shape}: write a function that gives True or "
+            "False"
+        )
+
+
 def check_input(parameter: str, value: Any) -> None:
     """Raise ValueError where ``value`` is neither a path nor a node."""
     if not pixels.is_text(getattr(value, "path", value)):
