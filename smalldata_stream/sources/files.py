@@ -25,10 +25,11 @@ from smalldata_stream.sources.files_find import (
     open_all,
     runs_in,
 )
-from smalldata_stream.sources.files_live import LiveFiles, wait_for_run
+from smalldata_stream.sources.files_live import LiveFiles
 from smalldata_stream.sources.files_reader import RunReader, check_signals
 from smalldata_stream.sources.files_runs import StreamRun, begin_of, identity, pair_runs
 from smalldata_stream.sources.files_stream import NAME
+from smalldata_stream.sources.files_wait import wait_for_run
 from smalldata_stream.xtc2.describe import Description
 from smalldata_stream.xtc2.faults import FaultLog
 

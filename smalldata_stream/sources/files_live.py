@@ -1,4 +1,7 @@
-"""Growing files: read what is there, wait for more, end at EndRun."""
+"""Growing files: read what is there, wait for more, end at EndRun.
+
+`smalldata_stream.sources.files_wait` waits for the run to be there.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,19 @@ import logging
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalldata_stream.batch import Batch, BatchLimits, Signal
-from smalldata_stream.errors import CorruptData, RunNotFound, SourceError
+from smalldata_stream.errors import CorruptData, SourceError
 from smalldata_stream.protocols import Fault
 from smalldata_stream.run import RunInfo
 from smalldata_stream.sources.fallback import unknown_in
 from smalldata_stream.sources.files_blocks import GrowingBlocks
 from smalldata_stream.sources.files_describe import describe_run
 from smalldata_stream.sources.files_events import EventTable, build_events
-from smalldata_stream.sources.files_find import first_chunks, runs_in
 from smalldata_stream.sources.files_reader import RunReader, check_signals
 from smalldata_stream.sources.files_runs import StreamRun, begin_of, identity
 from smalldata_stream.sources.files_stream import (
@@ -36,9 +37,7 @@ from smalldata_stream.xtc2.format import Service
 from smalldata_stream.xtc2.index import ROW, walk_headers
 
 LOG = logging.getLogger(__name__)
-SAME_LIST_POLLS = 5
 LIVE_BLOCK_EVENTS = 128
-FIRST_EVENT_SECONDS = 3.0
 NEVER = int(np.iinfo(np.uint64).max)
 
 
@@ -49,7 +48,8 @@ class LiveFiles:
     Attributes
     ----------
     silence_seconds
-        After so long without a byte in a stream that has not ended, reading fails.
+        After so long without a byte in a stream that has not ended, reading fails; after so
+        long without one that makes sense, the stream ends there, with a fault.
     poll_seconds
         Time between looks at the files.
     """
@@ -64,7 +64,11 @@ class LiveFiles:
 
 @dataclass(slots=True)
 class GrowingStream:
-    """A stream whose files grow; ``rows`` are those not handed on yet."""
+    """A stream whose files grow; ``rows`` are those not handed on yet.
+
+    It is ``garbled`` where it goes on with what is no datagram. That is waited for, too: on
+    a file system of several machines bytes may be zero before they are what was written.
+    """
 
     stream: Stream
     growing: bool
@@ -72,34 +76,56 @@ class GrowingStream:
     heard: float = field(default_factory=time.monotonic)
     seen: int = 0
     problem: str = ""
+    garbled: bool = False
     rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, ROW))
     _named: str | None = None
 
     def poll(self) -> NDArray[Any]:
         """Further rows, and note whether the stream has come to its end."""
+        if self.ended:
+            return np.empty(0, ROW)
         file = self.stream.files[-1]
         grown = file.refresh()
-        if grown:
-            self.heard = time.monotonic()
-        found = self._walk(file)
+        found = self._walk(file, grown=grown)
         following = next_chunk(self.stream, self._named)
-        if following is not None and file.walked == len(file.buffer) and not self.ended:
+        if following is not None and file.refresh():
+            # Its last bytes came after the look at it, and before the next file was made.
+            grown = True
+            found = np.concatenate([found, self._walk(file, grown=True)])
+        closed = self.growing and not grown and not file.path.name.endswith(GROWING)
+        whole = file.walked == len(file.buffer)
+        if following is not None and (whole or closed) and not self.ended:
+            self._tell_problem()
             self.stream.files.append(MappedFile(following))
-            self.heard = time.monotonic()
-            found = np.concatenate([found, self._walk(self.stream.files[-1])])
-        elif self.growing and not grown and not self._expects_more(file.path):
-            # The writer has closed and renamed the file, and nothing came after.
-            self.ended = True
+            more = self._walk(self.stream.files[-1], grown=True)
+            found = np.concatenate([found, more])
+        elif closed and not self._expects_more():
+            self.end_here()
         return found
 
-    def _expects_more(self, path: Path) -> bool:
-        here = [file.path.name.removesuffix(GROWING) for file in self.stream.files]
-        named = self._named is not None and self._named not in here
-        return named or path.name.endswith(GROWING)
+    def end_here(self) -> None:
+        """Read no further."""
+        self.ended = True
+        self._tell_problem()
 
-    def _walk(self, file: MappedFile) -> NDArray[Any]:
+    def _tell_problem(self) -> None:
+        """What is left of a file, and is no datagram, is a fault."""
+        if self.problem:
+            file = self.stream.files[-1]
+            what = f"{self.problem}; nothing is read from there on"
+            self.stream.faults.add(str(file.path), file.walked, what, 1)
+
+    def _expects_more(self) -> bool:
+        """Whether a further file was announced that is not there yet."""
+        here = [file.path.name.removesuffix(GROWING) for file in self.stream.files]
+        return self._named is not None and self._named not in here
+
+    def _walk(self, file: MappedFile, *, grown: bool) -> NDArray[Any]:
         walked = walk_headers(file.buffer, file.walked, len(self.stream.files) - 1)
         file.walked, self.problem = walked.end, walked.problem
+        self.garbled = bool(walked.problem) and not walked.short
+        if grown and not self.garbled:
+            self.heard = time.monotonic()
         try:
             self.stream.extend(walked.rows)
         except CorruptData as error:
@@ -123,73 +149,26 @@ class GrowingStream:
         return events
 
 
-def wait_for_run(exp: str, run: int, folder: Path, live: LiveFiles) -> LiveRun:
-    """The run once its files are there and have their first events.
-
-    Raises `RunNotFound` or `SourceError` after the stated silence.
-    """
-    paths = _wait_for_files(exp, run, folder, live)
-    streams: list[GrowingStream] = []
-    log = FaultLog()
-    for path in paths:
-        stream = Stream(path, log, files=[MappedFile(path)])
-        streams.append(GrowingStream(stream, path.name.endswith(GROWING)))
-    first_event = 0.0
-    while True:
-        looked = time.monotonic()
-        for one in streams:
-            one.poll()
-        _raise_if_silent(streams, live, looked)
-        begun = [bool(len(one.stream.configurations)) for one in streams]
-        have = [
-            one.ended or bool((one.rows["service"] == Service.L1_ACCEPT).any())
-            for one in streams
-        ]
-        now = time.monotonic()
-        first_event = first_event or (now if any(have) else 0.0)
-        waited = bool(first_event) and now - first_event > FIRST_EVENT_SECONDS
-        if all(begun) and (all(have) or waited):
-            return LiveRun(streams, live, log)
-        time.sleep(live.poll_seconds)
-
-
-def _wait_for_files(exp: str, run: int, folder: Path, live: LiveFiles) -> list[Path]:
-    """The files of a run, when no further one has come for some polls."""
-    since = time.monotonic()
-    paths: list[Path] = []
-    same = 0
-    while same < SAME_LIST_POLLS:
-        found = runs_in(folder).get((exp, run), []) if folder.is_dir() else []
-        now = first_chunks(found)
-        stems = [path.name.removesuffix(GROWING) for path in now]
-        same = same + 1 if stems == [p.name.removesuffix(GROWING) for p in paths] else 0
-        paths = now
-        if not paths:
-            same = 0
-            if time.monotonic() - since > live.silence_seconds:
-                raise RunNotFound(
-                    f"no file of {exp} run {run} appeared in {folder} "
-                    f"within {live.silence_seconds:g} s"
-                )
-        time.sleep(live.poll_seconds)
-    return paths
-
-
-def _raise_if_silent(
+def raise_if_silent(
     streams: Sequence[GrowingStream], live: LiveFiles, looked: float
 ) -> None:
     """Raise SourceError for a stream that has not ended and from which nothing comes.
 
-    ``looked`` is when the last look at the files began: what it took is no silence.
+    One from which no sense comes ends. ``looked`` is when the last look at the files began:
+    what it took is no silence.
     """
     for one in streams:
-        if not one.ended and looked - one.heard > live.silence_seconds:
-            file = one.stream.files[-1]
-            end = f"; what is there at its end: {one.problem}" if one.problem else ""
-            raise SourceError(
-                f"{file.path}: nothing new for {live.silence_seconds:g} s and no EndRun "
-                f"(read up to byte {file.walked} of {len(file.buffer)}{end})"
-            )
+        if one.ended or looked - one.heard <= live.silence_seconds:
+            continue
+        if one.garbled and one.stream.configurations:
+            one.end_here()
+            continue
+        file = one.stream.files[-1]
+        end = f"; what is there at its end: {one.problem}" if one.problem else ""
+        raise SourceError(
+            f"{file.path}: nothing new for {live.silence_seconds:g} s and no EndRun "
+            f"(read up to byte {file.walked} of {len(file.buffer)}{end})"
+        )
 
 
 @dataclass(slots=True)
@@ -278,7 +257,7 @@ class LiveRun:
             for one in self.growing:
                 reader.take_transitions(one.stream, one.poll())
             try:
-                _raise_if_silent(self.growing, self.live, looked)
+                raise_if_silent(self.growing, self.live, looked)
             except SourceError:
                 yield self._complete(everything=True)
                 raise
