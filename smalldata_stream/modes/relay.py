@@ -194,8 +194,9 @@ class Relay:
     ) -> None:
         """Send what was added since the last time."""
         self._due = time.monotonic() + self._every
-        self.flush()
-        self.send(_shown(session, ledger))
+        with self._shield.held():  # what is taken out of the totals has to be sent
+            self.flush()
+            self.send(_shown(session, ledger))
 
     def show_values(self, session: Session, batch: Batch) -> bool:
         """The collector has them with the batch."""
@@ -220,11 +221,12 @@ class Relay:
         self._read = (timestamps, enabled, nbytes)
 
     def flush(self) -> None:
-        """Send what came of the last batch."""
-        if self._read is not None and self._session is not None:
-            nothing: tuple[Times, Mapping[str, Column]] = (np.empty(0, np.uint64), {})
-            self.send(Taken(*self._read, *(self._kept or nothing)))
-        self._read = self._kept = None
+        """Send what came of the last batch, once."""
+        with self._shield.held():
+            if self._read is not None and self._session is not None:
+                nothing: tuple[Times, Mapping[str, Column]] = (np.empty(0, np.uint64), {})
+                self.send(Taken(*self._read, *(self._kept or nothing)))
+            self._read = self._kept = None
 
     # ------------------------------------------------------------------------ as its sink
 

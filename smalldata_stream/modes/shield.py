@@ -32,7 +32,7 @@ class Shield:
     """
 
     def __init__(self) -> None:
-        self._held = self._asked = False
+        self._depth, self._asked = 0, False
         self._last: int = signal.SIGINT
 
     @contextmanager
@@ -48,19 +48,19 @@ class Shield:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let a signal wait until the end of this."""
-        self._held = True
+        """Let a signal wait until the end of this, and of all around it that is held."""
+        self._depth += 1
         try:
             yield
         finally:
-            self._held = False
-        if self._asked:
+            self._depth -= 1
+        if self._asked and not self._depth:
             self._asked = False
             raise KeyboardInterrupt
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._last = number
-        if self._held and not self._asked:
+        if self._depth and not self._asked:
             self._asked = True
             return
         raise KeyboardInterrupt

@@ -51,6 +51,28 @@ def test_also_while_a_batch_is_taken(how: signal.Signals) -> None:
     assert done == ["the batch"]
 
 
+@BOTH
+@pytest.mark.parametrize("when", ["inside", "afterwards"])
+def test_what_is_held_may_hold_more(how: signal.Signals, when: str) -> None:
+    """The signal waits for all that is held, not for the innermost alone."""
+    done, shield = [], Shield()
+
+    def a_file_that_ends() -> None:
+        with shield.held():
+            with shield.held():
+                done.append("what is left is sent")
+                if when == "inside":
+                    signal.raise_signal(how)
+            if when == "afterwards":
+                signal.raise_signal(how)
+            done.append("the file is whole")
+        done.append("more")
+
+    with pytest.raises(KeyboardInterrupt), shield.armed():
+        a_file_that_ends()
+    assert done == ["what is left is sent", "the file is whole"]
+
+
 def test_ctrl_c_without_a_shield() -> None:
     with pytest.raises(KeyboardInterrupt), insisting():
         strike_and_wait(signal.SIGINT)
