@@ -123,7 +123,7 @@ def _take_index(stream: Stream, smd: Stream) -> str:
         return "it has no event"
     found = _offsets(smd, rows[is_event])
     if found is None:
-        return "it has no offsets"
+        return "it has no offsets that make sense"
     rows = rows[: int(np.flatnonzero(is_event)[-1]) + 1].copy()
     is_event = is_event[: len(rows)]
     rows["offset"][is_event], rows["size"][is_event] = found
@@ -157,7 +157,7 @@ def _is_event(rows: NDArray[Any]) -> Mask:
 
 
 def _offsets(smd: Stream, rows: NDArray[Any]) -> tuple[Any, Any] | None:
-    """Offset and size in the big file of each event of an index."""
+    """Offset and size in the big file of each event of an index; None if they cannot be."""
     offsets, sizes = np.zeros((2, len(rows)), np.uint64)
     for block in smd.blocks(rows, np.arange(len(rows))):
         known = block.configuration.names
@@ -178,7 +178,7 @@ def _offsets(smd: Stream, rows: NDArray[Any]) -> tuple[Any, Any] | None:
             return None
         offsets[block.events] = np.asarray(taken.values["intOffset"])
         sizes[block.events] = np.asarray(taken.values["intDgramSize"])
-    if (sizes >= 2**32).any() or (offsets >= 2**63).any():
+    if ((sizes < DGRAM_BYTES) | (sizes >= 2**32) | (offsets >= 2**63)).any():
         return None
     return offsets, sizes
 

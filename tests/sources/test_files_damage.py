@@ -185,6 +185,20 @@ def test_index_of_fewer_events(tmp_path: Path) -> None:
     assert run.faults == []
 
 
+@pytest.mark.parametrize("size", [0, 23])
+def test_index_with_an_event_smaller_than_a_header(tmp_path: Path, size: int) -> None:
+    path = w.write_stream(tmp_path, datagrams()[:-1])
+    index = tmp_path / "smalldata" / path.name.replace(".xtc2", ".smd.xtc2")
+    at = path.stat().st_size - size
+    told = index.read_bytes()[:-16] + at.to_bytes(8, "little") + size.to_bytes(8, "little")
+    index.write_bytes(told)
+    run = one_run(FilesSource.from_files([path]))
+    assert [row[X] for row in read(run)] == [i / 2 for i in range(EVENTS)]
+    (fault,) = run.faults
+    assert fault.where.startswith(str(index))
+    assert fault.what == "index not used: it has no offsets that make sense"
+
+
 def test_index_of_another_file(tmp_path: Path) -> None:
     path = w.write_stream(tmp_path, datagrams())
     index = tmp_path / "smalldata" / path.name.replace(".xtc2", ".smd.xtc2")
