@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from smalldata_stream.batch import STRING, Column, Mask, Signal
+from smalldata_stream.batch import Column, Mask, Signal
 from smalldata_stream.xtc2.assemble import (
     DAMAGED,
     MISSING,
@@ -66,8 +66,7 @@ class Decoder:
         raw = {
             signal
             for signal, recipe in self._targets.raw.items()
-            if recipe.shape is None
-            and not (recipe.info.variable or recipe.info.dtype == STRING)
+            if recipe.by_first_value
             and (signal.detector, signal.algorithm, recipe.field) not in settled
         }
         recipes = self.description.recipes

@@ -22,8 +22,12 @@ from smalldata_stream.xtc2.walk import Sent, walk
 
 @dataclass(slots=True)
 class _Series:
-    """The values of one signal so far and when each came into force."""
+    """The values of one signal so far and when each came into force.
 
+    ``shape`` is that of one, None where it varies, is text, or was not met yet.
+    """
+
+    shape: tuple[int, ...] | None
     times: list[NDArray[np.uint64]] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     sorted: tuple[NDArray[np.uint64], Any] | None = None
@@ -40,8 +44,9 @@ class InForce:
 
     def __post_init__(self) -> None:
         for signal in self.signals:
-            if self.description.recipes[signal].kind is not Kind.EVENT:
-                self._series[signal] = _Series()
+            recipe = self.description.recipes[signal]
+            if recipe.kind is not Kind.EVENT:
+                self._series[signal] = _Series(recipe.shape)
 
     def add(self, blocks: Iterable[Block], kind: Kind) -> None:
         """Take the values of some SlowUpdates or BeginSteps."""
@@ -64,11 +69,16 @@ class InForce:
                 continue
             if dtype_of(names.fields[place].type) != recipe.info.dtype:
                 continue
-            want = Want(place=place, dtype=recipe.info.dtype, shape=recipe.shape)
-            taken = take_fields(block.buffer, Layouts(names), sent, {"": want})
+            layouts = Layouts(names)
+            if recipe.by_first_value and series.shape is None:
+                series.shape = layouts.first_shape(block.buffer, sent, place)
+                if series.shape is None:
+                    continue
+            want = Want(place=place, dtype=recipe.info.dtype, shape=series.shape)
+            taken = take_fields(block.buffer, layouts, sent, {recipe.field: want})
             self.faults.add_problems(block.path, taken.problems)
             series.times.append(block.timestamps[sent.rows][taken.good])
-            series.values.append(taken.values[""])
+            series.values.append(taken.values[recipe.field])
             series.sorted = None
 
     def forget(self, timestamp: int) -> None:
@@ -110,7 +120,7 @@ def _in_order(series: _Series, recipe: Recipe) -> tuple[NDArray[np.uint64], Any]
         values = np.concatenate(series.values)[order]
     else:
         values = _empty(recipe)
-    series.times, series.values = [times[order]], [values]
+    series.times, series.values = [times[order]], [values] if series.values else []
     series.sorted = (times[order], values)
     return series.sorted
 

@@ -92,6 +92,14 @@ class Layouts:
             groups += _varied(buffer, self.names, sent, rest, bad, problems)
         return groups, bad, problems
 
+    def first_shape(self, buffer: Bytes, sent: Sent, place: int) -> tuple[int, ...] | None:
+        """The shape of field ``place`` in the first of ``sent`` that makes sense."""
+        groups, _, _ = self.split(buffer, sent)
+        if not groups:
+            return None
+        shape = groups[0].shape(self.names, place)
+        return shape if isinstance(shape, tuple) else tuple(shape[0].tolist())
+
     def _equal(self, buffer: Bytes, sent: Sent) -> tuple[list[Group], Offsets]:
         """Groups whose structure is byte for byte the same, and what is left."""
         mask = self.names.structure

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from smalldata_stream.batch import Signal
+from smalldata_stream.batch import STRING, Signal
 from smalldata_stream.run import FieldInfo
 from smalldata_stream.xtc2.derived import Derived
 from smalldata_stream.xtc2.names import Names
@@ -62,3 +62,8 @@ class Recipe:
     shape: tuple[int, ...] | None = None
     derived: Derived | None = None
     inputs: tuple[Signal, ...] = ()
+
+    @property
+    def by_first_value(self) -> bool:
+        """Whether the shape is that of the first value met, as none was known before."""
+        return self.shape is None and not (self.info.variable or self.info.dtype == STRING)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from smalldata_stream.batch import STRING, Signal
 from smalldata_stream.xtc2.columns import Want, dtype_of
@@ -90,9 +89,8 @@ class Targets:
                 continue
             key = (*target.place[:2], name)
             if key not in self.settled:
-                groups, _, _ = target.layouts.split(buffer, sent)
-                if not groups:
+                shape = target.layouts.first_shape(buffer, sent, want.place)
+                if shape is None:
                     continue
-                shape: Any = groups[0].shape(target.layouts.names, want.place)
-                self.settled[key] = shape if isinstance(shape, tuple) else tuple(shape[0])
+                self.settled[key] = shape
             target.wanted[name] = replace(want, shape=self.settled[key])
