@@ -49,11 +49,12 @@ class Wave8(OneDetector):
         together = any(name == "raw_all" for _, name in info.fields)
         for signal in info.signals():
             one = info.fields[signal[1:]]
-            trace = one.rank > 0 and signal.field.startswith(("raw_", "ch"))
+            named = signal.field.startswith(("raw_", "ch"))
+            trace = named and one.rank > 0
             if signal.field.startswith("_") or (trace and not self.raw):
                 continue
             if trace and together and signal.field != "raw_all":
                 continue
             name = f"var_{signal.field}" if one.variable else signal.field
-            spec = spec_of(one, output_of(self.OUTPUTS, signal.field))
-            yield Part(inputs=(signal,), outputs={name: spec})
+            known = output_of(self.OUTPUTS, signal.field) if trace or not named else None
+            yield Part(inputs=(signal,), outputs={name: spec_of(one, known)})

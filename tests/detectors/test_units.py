@@ -117,6 +117,8 @@ CASES: Sequence[tuple[DefaultDetector, Mapping[str, Data], str]] = [
         data("fim0", raw_all=np.zeros((8, 3), "u2"), raw_0=np.zeros(3, "u2"), base_1=U2),
         "base_1 ADU u2",
     ),
+    # A number that is called like a trace is none.
+    (Wave8("fim0"), data("fim0", charge=F4, raw_0=np.zeros(3, "u2")), "charge - f4"),
     (
         Wave8("w8", raw=True),
         data("w8", "xtc1dump", ch00=np.zeros(3, "u2"), ch01=np.zeros(3, "u2")),
