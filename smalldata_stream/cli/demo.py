@@ -60,12 +60,12 @@ def run(options: argparse.Namespace) -> int:
         raise SmalldataError(
             f"the demo needs {LEAST_EVENTS} events or more, so that every detector is there"
         )
-    from smalldata_stream.simulate import Simulation, simulate
+    from smalldata_stream.simulate import Simulation, remove_run, simulate
 
     directory: Path = options.directory
     simulation = Simulation(events=options.events, steps=min(STEPS, options.events))
     xtc = directory / "xtc"
-    remove_simulated(xtc, simulation)
+    remove_run(xtc, simulation)  # and no more: an experiment's folder has an xtc, too
     print(f"Simulating {simulation.events} events of a pump-probe run ...", flush=True)
     started = time.monotonic()
     files = simulate(xtc, simulation)
@@ -77,13 +77,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"{size:.0f} MB of xtc2 in {xtc}, {time.monotonic() - started:.1f} s")
     reduce_and_draw(directory, simulation, files)
     return 0
-
-
-def remove_simulated(xtc: Path, simulation: Simulation) -> None:
-    """Remove the run of an earlier demo; an experiment's folder has an ``xtc``, too."""
-    for folder in (xtc, xtc / "smalldata"):
-        for path in folder.glob(f"{simulation.stem}-*"):
-            path.unlink()
 
 
 def reduce_and_draw(directory: Path, simulation: Simulation, files: SimulatedFiles) -> None:

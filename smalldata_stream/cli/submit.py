@@ -138,9 +138,9 @@ def refuse_to_overwrite(options: argparse.Namespace, runs: Sequence[int]) -> Non
     there = [n for n in runs if output_file(options, n).exists()]
     if there and not options.overwrite:
         raise OutputError(
-            f"{output_file(options, there[0])} exists, and so do the files of "
-            f"{len(there)} of {counted(len(runs), 'run')} ({as_text(there)}); write "
-            "--overwrite to replace them, or leave those runs out"
+            f"{output_file(options, there[0])} exists, in all the files of {len(there)} of "
+            f"{counted(len(runs), 'run')} ({as_text(there)}); write --overwrite to replace "
+            "them, or leave those runs out"
         )
 
 

@@ -61,7 +61,8 @@ def simulate(directory: Path | str, simulation: Simulation | None = None) -> Sim
     Raises
     ------
     OutputError
-        If the directory has files of that run already, or cannot be written.
+        If the directory has files of that run already, or cannot be written; of a run that
+        is not written to its end nothing is left.
 
     >>> few = Simulation(events=20, detectors=("timing", "gmd"))
     >>> files = simulate(getfixture("tmp_path"), few)
@@ -77,11 +78,22 @@ def simulate(directory: Path | str, simulation: Simulation | None = None) -> Sim
             raise OutputError(
                 f"{found[0]} exists; simulate into another directory or run number"
             )
-        writer = _Writer(directory, stem, simulation)
-        paths = writer.write()
-        return writer.finish(paths)
+        try:
+            writer = _Writer(directory, stem, simulation)
+            paths = writer.write()
+            return writer.finish(paths)
+        except BaseException:
+            remove_run(directory, simulation)
+            raise
     except OSError as error:
         raise OutputError(f"{directory}: cannot be written: {because(error)}") from error
+
+
+def remove_run(directory: Path, simulation: Simulation) -> None:
+    """Remove the files of a simulated run, and nothing else that is in its folder."""
+    for folder in (directory, directory / "smalldata"):
+        for path in folder.glob(f"{simulation.stem}-*"):
+            path.unlink()
 
 
 class _Writer:

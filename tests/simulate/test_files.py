@@ -189,6 +189,24 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
         simulate(tmp_path / "smalldata" / "xpptut26-r0001-s000-c000.smd.xtc2", few)
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt()])
+def test_of_a_run_that_is_not_finished_nothing_is_left(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    few = Simulation(events=2, steps=1, detectors=("gmd",))
+    other = simulate(tmp_path, replace(few, run=2))
+    with monkeypatch.context() as patch:
+        patch.setattr("smalldata_stream.simulate.run.write_truth", fails)
+        with pytest.raises((OutputError, KeyboardInterrupt)):
+            simulate(tmp_path, few)
+    assert not list(tmp_path.rglob("xpptut26-r0001-*"))
+    assert all(path.exists() for path in (*other.xtc2, other.truth, other.constants))
+    assert simulate(tmp_path, few).truth.exists()
+
+
 def test_parameters_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="did you mean 'jungfrau'"):
         Simulation(detectors=("jungfrua",))
