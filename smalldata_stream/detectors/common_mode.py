@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from smalldata_stream.batch import Array
 from smalldata_stream.kernels import common_mode as kernels
 from smalldata_stream.kernels import common_mode_banks as of_banks
+from smalldata_stream.kernels import common_mode_columns as of_columns
 from smalldata_stream.kernels.median import merges
 
 Method = Literal[
@@ -117,10 +118,9 @@ class CommonMode:
 
         def columns() -> Step:
             return partial(
-                kernels.columns,
+                of_columns.columns,
                 height=height,
                 width=segment[1],
-                pairs=merges(height),
                 **limits,
             )
 
@@ -187,10 +187,9 @@ class CommonMode:
             )
         steps += [
             partial(
-                kernels.columns,
+                of_columns.columns,
                 height=height,
                 width=columns,
-                pairs=merges(height),
                 most=self.most_adu,
                 least=int(height * QUIET_PART) - 1,
             ),

@@ -1,4 +1,4 @@
-"""The common mode of rows and columns, found and subtracted in place, in float32.
+"""The common mode of rows, found and subtracted in place, in float32.
 
 ``values`` are pedestal-subtracted pixels in ADU, ``part`` says what each has to do with the
 common mode (`pedestal`); both ``(pixels,)``.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from smalldata_stream.kernels.compiled import compiled
 from smalldata_stream.kernels.lanes import LANES, Pairs
-from smalldata_stream.kernels.median import buffer_rows, medians, medians_of_lanes
+from smalldata_stream.kernels.median import buffer_rows, medians
 from smalldata_stream.kernels.sixteen import chosen_from, correct
 
 Floats = NDArray[np.float32]
@@ -122,61 +122,3 @@ def rows(
     for start in range(0, values.size, size):
         v, p = values[start : start + size], part[start : start + size]
         sixteen_rows(v, p, width, pairs, most, least, chosen, buffer, there, found)
-
-
-@compiled
-def columns(
-    values: Floats,
-    part: Bytes,
-    height: int,
-    width: int,
-    pairs: Pairs,
-    most: float,
-    least: int,
-) -> None:
-    """Subtract the median of each column of blocks ``(height, width)``, one after another.
-
-    >>> from smalldata_stream.kernels.median import merges
-    >>> values = np.float32([1, 5, 2, 6, 30, 7])
-    >>> columns(values, np.full(6, 3, np.uint8), 3, 2, merges(3), 100.0, 2)
-    >>> values.tolist()
-    [-1.0, -1.0, 0.0, 0.0, 28.0, 1.0]
-    """
-    blocks = values.size // (height * width)
-    v3 = values.reshape((blocks, height, width))
-    p3 = part.reshape((blocks, height, width))
-    rows_ = buffer_rows(height)
-    buffer = np.empty((rows_, LANES), np.float32)
-    there, found = np.zeros(LANES, np.int64), np.empty(LANES, np.float32)
-    for block in range(blocks):
-        for start in range(0, width, LANES):
-            stop = min(start + LANES, width)
-            there[:] = 0
-            for k in range(height):
-                v, p, to = v3[block, k, start:stop], p3[block, k, start:stop], buffer[k]
-                for lane in range(stop - start):
-                    there[lane] += p[lane] & 1
-                    to[lane] = v[lane] if p[lane] & 1 else np.float32(np.inf)
-            buffer[height : (height + rows_) // 2] = -np.inf
-            buffer[(height + rows_) // 2 :] = np.inf
-            _balance_lanes(buffer, there, height)
-            medians_of_lanes(buffer.reshape(buffer.size), there, pairs, found)
-            limited(there, most, least, found)
-            for k in range(height):
-                v, p = v3[block, k, start:stop], p3[block, k, start:stop]
-                for lane in range(stop - start):
-                    v[lane] -= found[lane] if p[lane] & 2 else np.float32(0)
-
-
-@compiled
-def _balance_lanes(buffer: Floats, there: NDArray[np.int64], height: int) -> None:
-    """`balance` of groups side by side, below whose ``height`` it is done already."""
-    rows_ = buffer.shape[0]
-    for lane in range(LANES):
-        left = (rows_ - there[lane]) // 2 - ((height + rows_) // 2 - height)
-        k = 0
-        while left > 0 and k < height:
-            if buffer[k, lane] == np.inf:
-                buffer[k, lane] = -np.inf
-                left -= 1
-            k += 1

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smalldata_stream.kernels.common_mode import choose, subtract
 from smalldata_stream.kernels.compiled import compiled
-from smalldata_stream.kernels.median import median_of_many
+from smalldata_stream.kernels.selection import median_of_many
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

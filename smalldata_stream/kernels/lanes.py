@@ -175,7 +175,7 @@ def _exchanged(_typing: Any, buffer: Any, _a: Any, _b: Any) -> tuple[Any, Emit]:
 
 
 def _transposed(
-    _typing: Any, values: Any, _at: Any, _stride: Any, buffer: Any, _row: Any
+    _typing: Any, values: Any, _at: Any, _stride: Any, buffer: Any, _to: Any, _apart: Any
 ) -> tuple[Any, Emit]:
     half = LANES // 2
     index = ir.VectorType(ir.IntType(32), LANES)
@@ -185,7 +185,7 @@ def _transposed(
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         given = context.make_array(signature.args[0])(context, builder, arguments[0])
         made = context.make_array(signature.args[3])(context, builder, arguments[3])
-        _, at, stride, _, row = arguments
+        _, at, stride, _, to, apart = arguments
         rows = []
         for _ in range(LANES):
             rows.append(load(builder, given, at))
@@ -198,12 +198,12 @@ def _transposed(
                 for x, y in pairs
                 for order in (low, high)
             ]
-        to = builder.mul(row, ir.Constant(row.type, LANES))
-        for i, vector in enumerate(rows):
-            store(builder, vector, made, _after(builder, to, i))
+        for vector in rows:
+            store(builder, vector, made, to)
+            to = builder.add(to, apart)
         return context.get_dummy_value()
 
-    of = (values, types.intp, types.intp, buffer, types.intp)
+    of = (values, types.intp, types.intp, buffer, types.intp, types.intp)
     return types.void(*of), emit
 
 
@@ -240,9 +240,11 @@ middle = cast("Callable[[Floats, int], None]", intrinsic(prefer_literal=True)(_m
 exchange = cast("Callable[[Floats, int, int], None]", intrinsic(_exchanged))
 """``(buffer, a, b)``: the smaller of rows a and b to a, the larger to b, lane by lane."""
 
-transpose = cast("Callable[[Floats, int, int, Floats, int], None]", intrinsic(_transposed))
-"""``(values, at, stride, buffer, row)``: 16 x 16 numbers, ``values[at + stride * i + k]``
-to lane i of row ``row + k``."""
+transpose = cast(
+    "Callable[[Floats, int, int, Floats, int, int], None]", intrinsic(_transposed)
+)
+"""``(values, at, stride, buffer, to, apart)``: 16 x 16 numbers, ``values[at + stride * i +
+k]`` to ``buffer[to + apart * k + i]``."""
 
 marked = cast("Callable[[NDArray[np.uint16], int, int], int]", intrinsic(_marked))
 """``(raw, at, bits)``: of 64 pixels from ``at`` on, those with one of ``bits``: the first

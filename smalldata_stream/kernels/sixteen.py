@@ -132,6 +132,21 @@ def _lowered(
     return types.void(values, types.intp, types.float32, least), emit
 
 
+def _bits(_typing: Any, _number: Any) -> tuple[Any, Emit]:
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.sext(builder.bitcast(arguments[0], ir.IntType(32)), ir.IntType(64))
+
+    return types.int64(types.float32), emit
+
+
+def _number(_typing: Any, _bits: Any) -> tuple[Any, Emit]:
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = builder.trunc(arguments[0], ir.IntType(32))
+        return builder.bitcast(bits, ir.FloatType())
+
+    return types.float32(types.int64), emit
+
+
 def _with_bit(context: Any, builder: Any, part: tuple[Any, Any], at: Any, bit: int) -> Any:
     """Which of 16 bytes have a bit."""
     array = context.make_array(part[0])(context, builder, part[1])
@@ -199,3 +214,9 @@ others; how many count."""
 
 correct = cast("Callable[[Floats, int, Bytes, Any], None]", intrinsic(_corrected))
 """``(values, at, part, by)``: subtract ``by`` from those of 16 values that take part."""
+
+bits_of = cast("Callable[[Any], int]", intrinsic(_bits))
+"""``(number)``: the 32 bits of a float32, as a signed integer."""
+
+number_of = cast("Callable[[int], Any]", intrinsic(_number))
+"""``(bits)``: the float32 of 32 bits."""

@@ -16,7 +16,8 @@ from smalldata_stream.detectors.families import FAMILIES
 from smalldata_stream.errors import ConstantsError
 from smalldata_stream.kernels.common_mode_banks import zero_peak
 from smalldata_stream.kernels.lanes import LANES
-from smalldata_stream.kernels.median import buffer_rows, median_of_many, medians, merges
+from smalldata_stream.kernels.median import buffer_rows, medians, merges
+from smalldata_stream.kernels.selection import median_of_many
 from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.testing.reductions import same_bits
 

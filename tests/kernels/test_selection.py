@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from smalldata_stream.kernels.median import median_of_many
+from smalldata_stream.kernels.selection import median_near, median_of_many
 
 TINY = float(np.finfo(np.float32).smallest_subnormal)
 
@@ -50,6 +50,9 @@ def test_median_of_many(kind: str, seed: int, n: int, missing: float) -> None:
     finite = values[np.isfinite(values)]
     with np.errstate(over="ignore"):
         want = np.median(finite)
-    got = median_of_many(values, finite.size)
-    assert got == want
+    assert median_of_many(values, finite.size) == want
+    # From a bad guess, too, and until fewer are left.
+    limit, apart = np.float32(rng.normal(0, 50)), np.float32(rng.choice([0, 0.1, 1e9]))
+    left = np.empty(16, np.float32)
+    assert median_near(values, finite.size, limit, apart, left)[0] == want
     assert not np.isnan(want)
