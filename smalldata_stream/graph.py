@@ -182,8 +182,10 @@ class Graph(WithDefaults):
         ``g.keep(light["laser"], why="laser off")``. Totals have their own ``where``.
         """
         chosen = self.plan.find(node) if isinstance(node, str) else node
-        if not chosen.absent:
-            self.plan.keeps.append((chosen.key()[0], why))
+        if chosen.absent:
+            self.plan.dropped.append(f"keep, {why!r}: needs {chosen.path}")
+            return
+        self.plan.keeps.append((chosen.key()[0], why))
 
     if not TYPE_CHECKING:  # a type checker knows all words, and finds the others itself
 

@@ -93,7 +93,11 @@ class Plan:
         if isinstance(prepared, PerEvent):
             node = PerEventNode(self, inputs, path, prepared)
         else:
-            node = TotalNode(self, inputs, path, prepared)
+            chooser = None if prepared.where is None else self.find(prepared.where[0])
+            if chooser is not None and chooser.absent:
+                self.dropped.append(f"{path}: needs {chooser.path}")
+                return Absent(self, path)
+            node = TotalNode(self, inputs, path, prepared, chooser)
         self.claim(node)
         node.root = inputs[0].root or reduction.name
         self._configure(node, {**parameters(reduction), **prepared.config}, reduction.name)

@@ -27,10 +27,16 @@ class TotalNode(Node):
 
     Live, a plot of numbers takes many batches at once, when somebody looks or
     `MOST_WAITING` events wait: a batch costs, not its events, and there are many plots.
+    ``chooser`` puts out the column that ``prepared.where`` names.
     """
 
     def __init__(
-        self, plan: Plan, inputs: Sequence[Node], path: str, prepared: Accumulated
+        self,
+        plan: Plan,
+        inputs: Sequence[Node],
+        path: str,
+        prepared: Accumulated,
+        chooser: Node | None = None,
     ):
         self.prepared, self._state = prepared, prepared.start()
         self.windowed = False
@@ -38,8 +44,7 @@ class TotalNode(Node):
         self.keys = [node.key()[0] for node in inputs]
         self.where: tuple[str, bool] | None = None
         waits = list(inputs)
-        if prepared.where is not None:
-            chooser = plan.find(prepared.where[0])
+        if prepared.where is not None and chooser is not None:
             self.where = (chooser.key()[0], prepared.where[1])
             waits.append(chooser)
         super().__init__(plan, waits, path)

@@ -179,6 +179,24 @@ def test_an_optional_detector_that_is_absent_is_dropped_and_said() -> None:
     assert "epix/r: needs epix/x" in g.plan.dropped
 
 
+def test_totals_and_filters_by_what_this_run_does_not_have_are_dropped_and_said() -> None:
+    def write(g: Graph, run: RunInfo) -> None:
+        epix = g.detector("epix", optional=True)
+        cam = g.detector("cam", calibration="raw")
+        cam.sum("calib", where="epix/x")
+        cam.sum("calib")
+        g.keep(epix["x"], why="no epix")
+
+    g, _ = run(write)
+    assert list(g.plan.totals()) == ["Sums/cam_calib"]
+    assert g.plan.dropped == [
+        "epix: not in this run",
+        "cam/calib: needs epix/x",
+        "keep, 'no epix': needs epix/x",
+    ]
+    assert g.plan.results()["Sums/cam_calib"].count == events.CAM_THERE.sum()
+
+
 def test_a_detector_of_which_nothing_is_written_still_has_its_damage() -> None:
     def write(g: Graph, run: RunInfo) -> None:
         g.detector("cam", calibration="raw")
