@@ -201,7 +201,8 @@ def _is_shape(shape: Any) -> bool:
 def _dtype_of(name: str, given: Any) -> np.dtype[Any]:
     """The dtype that is meant; text is one of any length."""
     try:
-        dtype: np.dtype[Any] = np.dtype(given)
+        # In the byte order of this machine: no compiled kernel takes the other one.
+        dtype: np.dtype[Any] = np.dtype(given).newbyteorder("=")
     except TypeError as error:
         raise ValueError(
             f"function {name!r}: {given!r} is no dtype; write one such as 'float64'"
@@ -276,6 +277,9 @@ def _column(found: Sequence[Any], spec: Spec) -> Column:
                 f"returned an array of shape {value.shape}, declared {shape}; write "
                 f"shape={value.shape} if it is the same for all events"
             )
+    if len({value.dtype for value in values}) > 1:
+        # Each by itself: numpy would make float64 of uint64 beside int64.
+        values = [_of_dtype(value, spec.dtype) for value in values]
     array = np.stack(values) if values else np.empty((0, *shape), spec.dtype)
     return Column(_packed(_of_dtype(array, spec.dtype), spec), present)
 

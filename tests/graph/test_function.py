@@ -233,6 +233,30 @@ def test_what_is_wrong_before_the_first_event(
         build(graph, RUN)
 
 
+def test_each_value_is_of_the_declared_dtype_by_itself() -> None:
+    stamp = (1_140_000_000 << 32) + 123_456_789
+
+    def graph(g: Graph, runinfo: RunInfo) -> None:
+        energy = g.detector("gmd")["energy"]
+        g.function(
+            lambda x: np.uint64(stamp) if x > 2 else 0, energy, name="u/when", dtype="u8"
+        )
+        swapped = g.function(
+            lambda x: [x, 0.5], energy, name="u/wave", dtype=">f4", shape=(2,)
+        )
+        swapped.integral()
+
+    g = build(graph, RUN)
+    (batch,) = batches()
+    g.plan.push(batch)
+    assert not g.plan.failures
+    there = ENERGIES[GMD_THERE]
+    when: Any = batch.record["u/when"].values
+    assert when.tolist() == [stamp if x > 2 else 0 for x in there]
+    total: Any = batch.record["u/wave_wfintegrate"].values
+    np.testing.assert_allclose(total, there + 0.5)
+
+
 def test_text_and_truth_and_lists_of_many_events_at_once() -> None:
     def graph(g: Graph, runinfo: RunInfo) -> None:
         gmd = g.detector("gmd")["energy"]
