@@ -14,6 +14,10 @@ PAIRS = 0.5
 """A lag with fewer pairs of good pixels than this has none, but for rounding."""
 
 
+ROUNDING = 1e-13
+"""What a transform may leave of nothing, of the largest correlation that there can be."""
+
+
 class Lags(NamedTuple):
     """The sizes of an autocorrelation: of the box, of the transform, and the lags.
 
@@ -87,7 +91,8 @@ def normalised(
     of_image, of_mask
         F(I), or its mean, and F(M).
     number
-        C_MM, as `pairs` has it. A lag without pairs is NaN.
+        C_MM, as `pairs` has it. A lag without pairs is NaN, and one at which all of the
+        image moves out of the mask, so that C_IM or C_MI is 0.
 
     Notes
     -----
@@ -96,8 +101,11 @@ def normalised(
     both = correlation(power, lags)[:-1, :-1]
     # C_MI at a lag is C_IM at the opposite one.
     cross = correlation(np.conj(of_image) * of_mask, lags)
-    below = cross[:-1, :-1] * cross[::-1, ::-1][:-1, :-1]
-    some = (number > PAIRS) & (below != 0)
+    one, other = cross[:-1, :-1], cross[::-1, ::-1][:-1, :-1]
+    below = one * other
+    at_0 = lags.lags
+    least = ROUNDING * np.sqrt(abs(both[at_0]) * number[at_0])
+    some = (number > PAIRS) & (abs(one) > least) & (abs(other) > least)
     out = np.full(both.shape, np.nan)
     np.divide(both * number, below, out=out, where=some)
     return out

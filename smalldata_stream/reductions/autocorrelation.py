@@ -24,7 +24,8 @@ class Autocorrelation:
 
     ==============  ====================================================================
     ``autocorr``    ``(n, 2 * rows, 2 * columns)`` of ``lags``, float64, lag 0 at
-                    ``[rows, columns]``; NaN at lags of which no pair of pixels is good
+                    ``[rows, columns]``; NaN at lags of which no pair of pixels is good,
+                    or by which all that is not 0 moves out of the mask
     ``lineout_h``   ``(n, 2 * columns)``, its row through lag 0; only with ``lineouts``
     ``lineout_v``   ``(n, 2 * rows)``, its column through lag 0; only with ``lineouts``
     ``cr``          ``(n,)`` mean of the good pixels, in the unit of the frame

@@ -30,7 +30,7 @@ class RingCenter:
     ----------
     method, rings, percentile, tolerance, radius_range, x, y
         As in `smalldata_stream.kernels.center.find_center`, which is also there for images
-        in notebooks.
+        in notebooks. ``x`` and ``y`` need another method than ``"hough"``.
     mask
         True = good pixel, of the shape of the frame; counts together with the detector's.
     where
@@ -77,6 +77,11 @@ class RingCenter:
             raise ValueError(f"radius_range={between!r}: write (least, largest)")
         if (self.x is None) != (self.y is None):
             raise ValueError("x and y: write both, or none of them")
+        if self.x is not None and self.method == "hough":
+            raise ValueError(
+                "method='hough' knows rows and columns only: with x and y write 'ransac' "
+                "or 'threshold'"
+            )
         object.__setattr__(self, "mask", pixels.user_mask(self.mask))
         if self.where is not None and not pixels.is_text(self.where):
             raise ValueError(f"where={self.where!r}: write the path of a column")

@@ -98,10 +98,15 @@ class SpeckleSize:
         )
 
 
+LARGE = 2.0**32
+"""Power spectra are split at multiples of it: an `ExactSum` ends at 2^62, which is reached
+by a bright image of a megapixel, and must not begin later for one of few photons."""
+
+
 class SpeckleState:
     """Exact sums of power spectra and of images."""
 
-    __slots__ = ("image", "limits", "name", "power", "region", "spec")
+    __slots__ = ("image", "large", "limits", "name", "power", "region", "spec")
 
     def __init__(
         self, name: str, spec: Spec, region: Region, threshold: pixels.Threshold
@@ -111,6 +116,7 @@ class SpeckleState:
         rows, columns = region.lags.size
         f8 = np.dtype(np.float64)
         self.power = ExactSum("power", (rows, columns // 2 + 1), f8)
+        self.large = ExactSum("large", self.power.shape, f8)
         self.image = ExactSum("image", region.lags.box, f8)
 
     def add(self, *values: Values) -> None:
@@ -132,23 +138,29 @@ class SpeckleState:
                 images.append(image)
                 powers.append(of_image.real**2 + of_image.imag**2)
         if images:
-            self.power.add(np.stack(powers))
+            power = np.stack(powers)
+            large = np.rint(power / LARGE)
+            if large.any():
+                self.large.add(large)
+            self.power.add(power - large * LARGE)
             self.image.add(np.stack(images))
 
     def merge(self, other: Self) -> None:
         """Take all that ``other`` has taken."""
         self.power.merge(other.power)
+        self.large.merge(other.large)
         self.image.merge(other.image)
 
     def value(self) -> Mapping[str, Result]:
         """The autocorrelation so far, and the Gaussians fitted to it."""
-        power, image = self.power.value()["power"], self.image.value()["image"]
+        power, large = self.power.value()["power"].value, self.large.value()["large"].value
+        image = self.image.value()["image"]
         n, lags = image.count, self.region.lags
         rows, columns = lags.lags
         found: Array = np.full((2 * rows, 2 * columns), np.nan)
         if n:
             found = kernels.normalised(
-                power.value / n,
+                (large * LARGE + power) / n,
                 kernels.transform(image.value / n, lags),
                 self.region.of_mask,
                 self.region.number,

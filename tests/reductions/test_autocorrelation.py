@@ -108,6 +108,16 @@ def test_it_is_what_numpys_fft_says() -> None:
     np.testing.assert_allclose(np.asarray(got)[0], by_fft(frame, mask, (12, 9)), rtol=1e-9)
 
 
+def test_where_nothing_of_the_image_meets_the_mask_there_is_no_number() -> None:
+    image = np.zeros((24, 30))
+    image[0, 0], image[1, 2], image[3, 1] = 1, 2, 1  # single photons in a corner
+    asked = Autocorrelation(lags=(9, 9))
+    found = asked.prepare(Spec(dtype=image.dtype, shape=image.shape)).compute(image[None])
+    want = by_definition(image, np.ones(image.shape, bool), (9, 9))
+    assert np.isnan(want).sum() > 100
+    np.testing.assert_allclose(np.asarray(found["autocorr"])[0], want, rtol=1e-9, atol=1e-9)
+
+
 def test_several_regions_are_each_by_itself() -> None:
     frames = noisy((2, *SHAPE), "f4") + 300
     masks = np.zeros((2, *SHAPE), bool)
@@ -183,6 +193,15 @@ class TestSpeckleState(StateContract):
             want = back((abs(i) ** 2).mean(axis=0)) * back(abs(m) ** 2).round() / below
             np.testing.assert_allclose(totals["speckle_autocorr"], want, rtol=1e-9)
         return totals
+
+
+class TestBrightSpeckleState(TestSpeckleState):
+    """Of so much light that its power is more than one exact sum can hold."""
+
+    examples = 6
+
+    def frames(self) -> Array:
+        return np.asarray(1e9 * super().frames())
 
 
 def test_an_event_with_a_bad_pixel_is_not_added() -> None:

@@ -142,6 +142,7 @@ class TestCenterState(StateContract):
         ({"radius_range": (5, 3)}, "radius_range="),
         ({"tolerance": 0}, "tolerance=0"),
         ({"x": np.ones(3)}, "both, or none"),
+        ({"x": np.ones(3), "y": np.ones(3)}, "with x and y write 'ransac'"),
     ],
 )
 def test_wrong_parameters(kwargs: dict[str, Any], match: str) -> None:
