@@ -70,9 +70,12 @@ def make_map(asked: Azimuthal, spec: Spec) -> Map:
         norm = norm * scattering.polarization(centres, float(asked.polarization))
     if asked.solid_angle:
         norm = norm * scattering.solid_angle(centres)
-    good = good & (norm > 0)
+    good = good & (norm > 0) & np.isfinite(q)
     if not good.any():
-        raise ValueError(f"{what}: no pixel of {shape} is good; look at the masks")
+        raise ValueError(
+            f"{what}: no pixel of {shape} is good; look at the masks, and at positions and "
+            "centre"
+        )
     q_edges = _q_edges(asked.q_bins, q[good])
     if asked.q_count is not None:
         q_edges = np.linspace(q[good].min(), q[good].max(), int(asked.q_count) + 1)
@@ -262,6 +265,7 @@ def _bin_of(value: Floats, edges: Floats) -> NDArray[np.int64]:
 def _bin_of_phi(phi: Floats, given: Any) -> NDArray[np.int64]:
     if isinstance(given, (int, np.integer)):
         width = 2 * np.pi / given
+        phi = np.where(np.isfinite(phi), phi, 0.0)  # in no bin of q: any will do
         number: NDArray[np.int64] = ((phi + width / 2) // width).astype(np.int64) % given
         return number
     return _bin_of(phi, np.asarray(given, np.float64))

@@ -63,6 +63,7 @@ class Baseline:
         waves.check_number("period", self.period, above=0)
         if int(self.period) != self.period:
             raise ValueError(f"period={self.period!r}: write a whole number of samples")
+        object.__setattr__(self, "period", int(self.period))
         waves.check_one_of("level", self.level, ("median", "mean"))
         pixels.check_word("name", self.name, "baseline")
 

@@ -99,6 +99,7 @@ class Contrast:
         edges_of(self.kbar_bins)
         pixels.check_word("name", self.name, "contrast")
         object.__setattr__(self, "mask", pixels.user_mask(self.mask))
+        object.__setattr__(self, "rois", pixels.boxes_of(self.rois))
         if self.where is not None and not pixels.is_text(self.where):
             raise ValueError(
                 f"where={self.where!r}: write a path such as 'lightStatus/xray'"

@@ -179,7 +179,10 @@ def _finder(asked: Droplets, spec: Spec) -> _Finder:
     highs: Array | None = None
     lows: Array | None = None
     if noise is None:
-        first, second = (pixels.limits(spec.dtype, limit)[0] for limit in (high, low))
+        (first, last), (second, _) = (
+            pixels.limits(spec.dtype, (limit, math.inf)) for limit in (high, low)
+        )
+        top = min(top, last)  # no pixel reaches a threshold above what the dtype holds
     else:
         first, second = high, low
         noise = np.where(noise > 0, noise, np.float32(np.inf)).reshape(lines)

@@ -118,9 +118,7 @@ class Droplet2Photon:
         n: Any = self.n_data
         if n is not None and not (isinstance(n, (int, np.integer)) and n >= 1):
             raise ValueError(f"n_data={n!r}: write a number of photons, 1 or more")
-        if self.rois is not None:
-            rois = tuple(tuple((int(a), int(b)) for a, b in box) for box in self.rois)
-            object.__setattr__(self, "rois", rois)
+        object.__setattr__(self, "rois", pixels.boxes_of(self.rois))
 
     def prepare(self, *inputs: Spec) -> PerEvent:
         """Check the regions against the frame."""

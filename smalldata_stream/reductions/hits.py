@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,10 @@ class Hits:
     def __post_init__(self) -> None:
         object.__setattr__(self, "background", waves.window("background", self.background))
         waves.check_number("threshold", self.threshold, above=-math.inf)
-        if not self.most >= self.threshold:
+        # Of a threshold in standard deviations it is not known here what it is in samples.
+        least = -math.inf if self.in_sigma else self.threshold
+        most: Any = self.most
+        if not isinstance(most, (int, float, np.number)) or not most >= least:
             raise ValueError(f"most={self.most!r}: write a number from the threshold on")
         if self.in_sigma and self.background is None:
             raise ValueError("in_sigma=True needs background=[first, last]")

@@ -14,6 +14,9 @@ from smalldata_stream.protocols import PerEvent, Spec
 from smalldata_stream.reductions import pixels
 from smalldata_stream.reductions.memory import Memory
 
+NARROW = (float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max))
+"""Numbers between these are right in float32, but for its rounding."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalise:
@@ -93,6 +96,7 @@ def _compute(make: Callable[..., Column], *values: Values) -> Mapping[str, Colum
     return {"": make(*values)}
 
 
+@np.errstate(over="ignore")
 def _ratio(
     least: float | None,
     dtype: np.dtype[Any],
@@ -109,7 +113,10 @@ def _ratio(
         taken = [f for f, p in zip(values, present, strict=True) if p]
         out = memory.empty((len(taken), *values.shape), dtype)
         for frame, number_, to in zip(taken, chosen, out, strict=True):
-            np.divide(frame, dtype.type(number_), out=to, casting="same_kind")
+            # In float32, which is faster, unless the number has no place there.
+            fits = NARROW[0] <= abs(number_) <= NARROW[1]
+            divisor = dtype.type(number_) if fits else number_
+            np.divide(frame, divisor, out=to, casting="same_kind")
         return Column(Frames(list(out), shape=values.shape, dtype=dtype), present)
     if isinstance(values, Ragged):
         lists = [v / n for v, n, p in zip(values, number, present, strict=True) if p]

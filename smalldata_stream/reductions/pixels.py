@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from operator import index
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -149,6 +150,32 @@ def user_mask(value: Any) -> Mask | None:
     return read_only(array.astype(bool))
 
 
+def box_of(value: Any) -> tuple[tuple[int, int], ...]:
+    """``value`` as half-open (first, last) for each axis; empty where it is none.
+
+    >>> box_of([[0, 1], [10, 60]]), box_of([0, 1])
+    (((0, 1), (10, 60)), ())
+    """
+    try:
+        pairs = tuple((index(first), index(last)) for first, last in value)
+    except (TypeError, ValueError):
+        return ()
+    return pairs if all(0 <= first < last for first, last in pairs) else ()
+
+
+def boxes_of(rois: Any) -> tuple[tuple[tuple[int, int], ...], ...] | None:
+    """``rois`` as boxes, or None where it is None; else ValueError."""
+    if rois is None:
+        return None
+    boxes = tuple(map(box_of, rois)) if np.iterable(rois) else ()
+    if not boxes or not all(boxes):
+        raise ValueError(
+            f"rois={rois!r}: write a list of regions, each of them [first, last] for each "
+            "axis, such as [[[10, 60], [100, 300]]] for one region of an image"
+        )
+    return boxes
+
+
 def regions(rois: Any, good: Mask, what: str) -> list[Mask]:
     """The good pixels of each box of ``rois``, or of the frame where it is None.
 
@@ -158,9 +185,9 @@ def regions(rois: Any, good: Mask, what: str) -> list[Mask]:
     if rois is None:
         return [good]
     found = []
-    for box in rois:
+    for box in boxes_of(rois) or ():
         fits = len(box) == good.ndim and all(
-            0 <= first < last <= n for (first, last), n in zip(box, good.shape, strict=True)
+            last <= n for (_, last), n in zip(box, good.shape, strict=True)
         )
         if not fits:
             raise ValueError(

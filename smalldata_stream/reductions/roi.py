@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -243,11 +242,8 @@ def _cut(roi: Roi, spec: Spec) -> _Cut:
 def _bounds(value: Any) -> Bounds | None:
     if value is None:
         return None
-    try:
-        pairs = tuple((index(first), index(last)) for first, last in value)
-    except (TypeError, ValueError):
-        pairs = ()
-    if not pairs or any(not 0 <= first < last for first, last in pairs):
+    pairs = pixels.box_of(value)
+    if not pairs:
         raise ValueError(
             f"bounds={value!r}: write [first, last] for each axis, 0 <= first < last, "
             "such as [[0, 1], [10, 60], [100, 300]]; last is not part of the box"

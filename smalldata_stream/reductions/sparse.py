@@ -102,7 +102,7 @@ class Sparsify:
             unit = "" if field == "tile" else "pixel"
             outputs[field] = replace(place, unit=unit, long_name=text)
         compute = partial(_lists, seen, mask, low, high, self.n_data, spec.dtype)
-        # Under the name that the lists of droplets and photons have, too.
+        # Under the name that the lists of droplets and peaks have, too.
         inner = {"adu": outputs["data"]}
         return PerEvent(outputs=outputs, compute=compute, chained="data", inner=inner)
 
@@ -143,7 +143,7 @@ def _lists(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsparsify:
-    """A frame of the lists that ``sparsify``, ``droplets`` or photons have, for each event.
+    """A frame of the lists that ``sparsify``, ``droplets`` or ``peaks`` have, per event.
 
     Every value is added to the pixel nearest to its position; all other pixels are 0. What
     is chained behind it works on that frame: ``area``, written only with ``area=True``.

@@ -123,7 +123,9 @@ class Maximum:
         for frame in frames:
             taken = frame
             if self.floor > -math.inf:
-                taken = np.where(frame < self.floor, self.dtype.type(0), frame)
+                # In float64, as in a sum: a plain float would be rounded to float32.
+                below = frame < np.float64(self.floor)
+                taken = np.where(below, self.dtype.type(0), frame)
             np.maximum(self.highest, taken, out=self.highest)
         self.count += len(frames)
 

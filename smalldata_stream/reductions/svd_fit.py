@@ -59,7 +59,8 @@ class SvdFit:
         if not pixels.is_text(str(self.basis)):
             raise ValueError("basis: write the path of a file of 'smalldata-stream basis'")
         object.__setattr__(self, "basis", str(self.basis))
-        waves.check_number("components", self.components, above=0)
+        if not pixels.is_count(self.components):
+            raise ValueError(f"components={self.components!r}: write 1 or more")
         delays = tuple(self.delays)
         if not delays or any(int(d) != d for d in delays) or len(set(delays)) < len(delays):
             raise ValueError(
@@ -81,6 +82,12 @@ class SvdFit:
         if self.components > len(basis.components):
             raise ValueError(
                 f"components={self.components}: {self.basis} has {len(basis.components)}"
+            )
+        samples = basis.components.shape[1]
+        if max(map(abs, self.delays)) >= samples:
+            raise ValueError(
+                f"delays={list(self.delays)}: the window of the basis has {samples} "
+                "samples; write shorter ones"
             )
         used = delayed(basis.components[: self.components], tuple(self.delays))
         pulses = len(self.delays)

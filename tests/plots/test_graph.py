@@ -292,6 +292,8 @@ def test_a_plot_of_what_is_not_in_this_run_is_dropped() -> None:
         (lambda g, e, cam: e.plot.histogram([1, 1, 2]), "increasing edges"),
         (lambda g, e, cam: e.plot.histogram((0, 1, 0)), "low < high"),
         (lambda g, e, cam: e.plot.strip(bins=1), "number of time bins"),
+        (lambda g, e, cam: e.plot.strip(bins=2.5), "number of time bins"),
+        (lambda g, e, cam: e.plot.scatter(e, points=2.5), "a number such as"),
         (lambda g, e, cam: e.plot.strip(name="a/b"), "write a word"),
         (lambda g, e, cam: e.plot.strip(window_events=3, window_seconds=1), "one of them"),
         (lambda g, e, cam: cam.plot.strip(), "one number for each event"),

@@ -151,6 +151,20 @@ def test_an_even_intensity_is_flat_once_corrected() -> None:
     np.testing.assert_allclose(got["azav"][filled], 10, rtol=1e-12)
 
 
+@pytest.mark.parametrize("more", [{}, {"polarization": None, "solid_angle": False}])
+def test_pixels_whose_place_is_not_known_are_bad(more: dict[str, Any]) -> None:
+    frame = noisy((10, 12), "f4")
+    x, y = 75.0 * np.indices(frame.shape)
+    where = PLACE | {"pixel_size_um": None, "center_um": (300, 400), "q_bins": 0.05}
+    where |= {"phi_bins": 3} | more
+    mask = np.ones(frame.shape, bool)
+    mask[2, 3] = mask[7, 7] = False
+    want = integrated(frame, **where, x_um=x, y_um=y, mask=mask)["azav"]
+    x[2, 3] = y[7, 7] = np.nan
+    got = integrated(frame, **where, x_um=x, y_um=y)["azav"]
+    assert np.array_equal(got, want, equal_nan=True)
+
+
 def test_tiles_have_positions_of_their_own() -> None:
     frame = noisy((2, 10, 12), "f4")
     x, y = (75.0 * i for i in np.indices((20, 12)))

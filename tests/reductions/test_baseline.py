@@ -98,6 +98,14 @@ def test_wrong_parameters(kwargs: dict[str, Any], match: str) -> None:
         Baseline(**kwargs)
 
 
+def test_a_whole_number_of_phases_may_be_a_float() -> None:
+    wave = np.array([[4.0, 9.0, 4.0, 9.0]])
+    ready = Baseline(period=2.0).prepare(  # type: ignore[arg-type]
+        Spec(dtype=wave.dtype, shape=(4,))
+    )
+    assert np.asarray(ready.compute(wave)["level"]).tolist() == [[4, 9]]
+
+
 def test_fewer_samples_than_phases() -> None:
     with pytest.raises(ValueError, match="fewer samples than period=4"):
         Baseline(window=[0, 3], period=4).prepare(Spec(dtype=np.dtype("u2"), shape=(9,)))

@@ -155,6 +155,8 @@ def test_what_does_not_fit() -> None:
         Contrast().prepare(Spec(dtype=np.dtype("f4"), shape=SHAPE))
     with pytest.raises(ValueError, match="not in the frame"):
         started(Contrast(rois=[[[0, 21], [0, 5]]]))
+    with pytest.raises(ValueError, match=r"rois=.* write a list of regions"):
+        Contrast(rois=[[0, 21], [0, 5]])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="bins="):
         Contrast((1, 0, 3))
     with pytest.raises(ValueError, match="where=5"):

@@ -220,6 +220,17 @@ def test_all_bad_one_pixel_all_above_and_none_above() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", ["u2", "i2", "f4"])
+def test_a_threshold_above_what_the_dtype_holds_finds_nothing(dtype: str) -> None:
+    kind = np.dtype(dtype)
+    most = np.finfo(kind).max if kind.kind == "f" else np.iinfo(kind).max
+    frame = np.zeros((3, 4), kind)
+    frame[1, 1] = most
+    assert found_in(frame, threshold_adu=float(most))["nDroplets"][0] == 1
+    above = found_in(frame, threshold_adu=2 * float(most), threshold_low_adu=1)
+    assert above["nDroplets"][0] == 0
+
+
 def test_droplets_are_left_out_by_their_sum() -> None:
     frame = np.zeros((5, 9), np.float32)
     frame[1, 1], frame[3, 3], frame[3, 4], frame[1, 7] = 10, 20, 5, 99

@@ -203,6 +203,9 @@ def test_what_does_not_fit() -> None:
             Droplets(threshold_adu=5),
             rois=[[[0, 11], [0, 2]]],
         )
+    for rois in (3, [], [[0, 1], [0, 2]], [[[0, 1], [0, 1.5]]], [[[2, 1], [0, 2]]]):
+        with pytest.raises(ValueError, match=r"rois=.* write a list of regions"):
+            Droplet2Photon(adu_per_photon=1, rois=rois)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="adu_per_photon=0"):
         Droplet2Photon(adu_per_photon=0)
     with pytest.raises(ValueError, match="n_data=-1"):

@@ -93,6 +93,7 @@ class TestHitsThatGoDown(TestHits):
         ({"threshold": "5"}, "threshold='5'"),
         ({"threshold": math.nan}, "threshold=nan"),
         ({"threshold": 5, "most": 4}, "from the threshold on"),
+        ({"threshold": 5, "most": "4"}, "from the threshold on"),
         ({"threshold": 5, "in_sigma": True}, "needs background"),
         ({"threshold": 5, "background": [1]}, "background="),
         ({"threshold": 5, "name": "a/b"}, "name="),
@@ -101,6 +102,13 @@ class TestHitsThatGoDown(TestHits):
 def test_wrong_parameters(kwargs: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         Hits(**kwargs)
+
+
+def test_a_threshold_in_sigma_is_no_bound_of_most_which_is_in_samples() -> None:
+    wave = np.array([[-0.01, 0.01, -0.01, 0.01, 0.3, 0.0, 0.7]])
+    hits = Hits(threshold=5, in_sigma=True, background=[0, 4], most=0.5)
+    found = hits.prepare(Spec(dtype=wave.dtype, shape=(7,))).compute(wave)
+    assert found["height"][0].tolist() == [0.3]  # type: ignore[index]
 
 
 def test_one_hit_from_end_to_end() -> None:

@@ -40,6 +40,17 @@ def test_each_kind_of_value(kind: Any) -> None:
         np.testing.assert_allclose(one, want, rtol=1e-7)
 
 
+def test_numbers_that_float32_does_not_hold() -> None:
+    frames = Frames([np.full((1, 2), x, "f4") for x in (1e-38, 3e38, 1.0, 1.0)])
+    spec = Spec(dtype=np.dtype("f4"), kind="frames", shape=(1, 2))
+    prepared = Normalise(by="gmd/energy", area=True).prepare(spec, NUMBER)
+    got = prepared.compute(frames, np.array([1e-50, 1e50, 1e-45, -1e-50]))[""]
+    assert isinstance(got, Column)
+    assert isinstance(got.values, Frames)
+    want = [1e12, 3e-12, np.inf, -np.inf]
+    np.testing.assert_allclose(got.values.stack()[:, 0, 0], want, rtol=1e-6)
+
+
 @pytest.mark.parametrize("cuts", [(), tuple(range(12))])
 def test_in_a_graph_words_behind_it_see_the_ratio(cuts: tuple[int, ...]) -> None:
     def graph(g: Graph, run: RunInfo) -> None:

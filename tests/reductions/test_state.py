@@ -172,6 +172,15 @@ class TestMaximumOfIntegersAboveThreshold(StateContract):
         return {"m": above.max(axis=0, initial=0 if not len(frames) else -999)}
 
 
+def test_sum_and_maximum_have_the_same_threshold() -> None:
+    just_below = np.array([[0.7]], "f4")  # 0.69999999, and 0.7 in float32
+    highest = Maximum("m", (1,), np.dtype("f4"), floor=0.7)
+    total = ExactSum("m", (1,), np.dtype("f4"), floor=0.7)
+    for state in (highest, total):
+        state.add(just_below)
+        assert state.value()["m"].value.tolist() == [0]
+
+
 def test_more_pixels_than_a_block_and_lost_ones_in_one_block_only() -> None:
     frames = noisy((3, 100, 130), "f4")
     frames[1, 50, 60] = np.nan

@@ -119,6 +119,7 @@ def test_from_the_command_to_the_file(tmp_path: Path) -> None:
     ("kwargs", "match"),
     [
         ({"components": 0}, "components=0"),
+        ({"components": 2.5}, "components=2.5"),
         ({"delays": ()}, "delays="),
         ({"delays": (1, 1)}, "different whole numbers"),
         ({"intensity": "sum"}, "intensity='sum'"),
@@ -136,6 +137,9 @@ def test_what_does_not_fit(basis: Path, tmp_path: Path) -> None:
         SvdFit(basis=str(basis), components=7).prepare(spec)
     with pytest.raises(ValueError, match="beyond the waveform, which has 40"):
         SvdFit(basis=str(basis)).prepare(Spec(dtype=np.dtype("u2"), shape=(40,)))
+    for delay in (50, -50, 1000):
+        with pytest.raises(ValueError, match=r"the window of the basis has \d+ samples"):
+            SvdFit(basis=str(basis), delays=(0, delay)).prepare(spec)
     with pytest.raises(ValueError, match="no such file"):
         SvdFit(basis=str(tmp_path / "none.h5")).prepare(spec)
     with h5py.File(tmp_path / "other.h5", "w") as f:

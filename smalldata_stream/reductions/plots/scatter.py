@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from smalldata_stream.batch import Values
 from smalldata_stream.protocols import Accumulated, Result, Spec
+from smalldata_stream.reductions import pixels
 from smalldata_stream.reductions.plots.shown import (
     TIMESTAMP,
     Floats,
@@ -66,7 +67,7 @@ class Scatter(Shown):
 
     def __post_init__(self) -> None:
         check_input("other", self.other)
-        if self.points < 1:
+        if not pixels.is_count(self.points):
             raise ValueError(f"points={self.points!r}: write a number such as 2000")
         Shown.__post_init__(self)
 

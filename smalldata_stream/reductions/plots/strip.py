@@ -11,6 +11,7 @@ import numpy as np
 
 from smalldata_stream.batch import Values
 from smalldata_stream.protocols import Accumulated, Result, Spec, Window
+from smalldata_stream.reductions import pixels
 from smalldata_stream.reductions.plots.groups import Groups
 from smalldata_stream.reductions.plots.shown import (
     TIMESTAMP,
@@ -63,7 +64,7 @@ class Strip(Shown):
     bins: int = 600
 
     def __post_init__(self) -> None:
-        if self.bins < 2:
+        if not pixels.is_count(self.bins) or self.bins < 2:
             raise ValueError(f"bins={self.bins!r}: write a number of time bins such as 600")
         Shown.__post_init__(self)
 
