@@ -141,7 +141,10 @@ class InOrder:
         times = times[order]
         again = np.zeros(len(times), bool)
         again[1:] = times[1:] == times[:-1]
-        late = times.astype(np.int64) <= self._last
+        late = np.zeros(len(times), bool)
+        if self._last >= 0:
+            again |= times == np.uint64(self._last)
+            late = times < np.uint64(self._last)
         self.twice += int(np.count_nonzero(again & ~late))
         self.late += int(np.count_nonzero(late))
         good = ~(again | late)
