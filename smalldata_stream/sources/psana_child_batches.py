@@ -20,8 +20,7 @@ from smalldata_stream.sources.psana_child_slow import SlowReader
 from smalldata_stream.sources.psana_messages import Request
 from smalldata_stream.sources.psana_wire import Packed, PackedBatch
 from smalldata_stream.xtc2.describe import Description
-
-_END_RUN, _BEGIN_STEP, _L1_ACCEPT = 5, 6, 12
+from smalldata_stream.xtc2.format import Service
 
 
 class Batches:
@@ -96,7 +95,7 @@ class Batches:
             if dgrams is None:
                 break
             kind = service(dgrams)
-            if kind != _L1_ACCEPT:
+            if kind < Service.L1_ACCEPT_END_OF_BATCH:
                 self._transition(kind, dgrams)
                 continue
             timestamp = next(d for d in dgrams if d is not None).timestamp()
@@ -121,7 +120,7 @@ class Batches:
         return self._events + 1 if self._gate is None else self._gate.number(timestamp)
 
     def _transition(self, kind: int, dgrams: Sequence[Any]) -> None:
-        self._step += kind == _BEGIN_STEP
+        self._step += kind == Service.BEGIN_STEP
         for slow in self._slow:
             slow.update(kind, dgrams)
 
@@ -179,7 +178,7 @@ class Moments:
         except (Exception, SystemExit) as error:  # noqa: BLE001 (psana raises what it likes)
             self._over, self.error = True, error
             return None
-        self._over = found is not None and service(found) == _END_RUN
+        self._over = found is not None and service(found) == Service.END_RUN
         return None if self._over else found
 
 

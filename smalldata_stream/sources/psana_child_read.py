@@ -23,6 +23,7 @@ from smalldata_stream.sources.psana_child_columns import (
     ragged,
 )
 from smalldata_stream.sources.psana_child_describe import Layout, contribution
+from smalldata_stream.sources.psana_child_methods import FAILURES
 from smalldata_stream.sources.psana_child_places import Places
 from smalldata_stream.sources.psana_wire import Packed
 from smalldata_stream.xtc2.describe import Description
@@ -58,13 +59,7 @@ class Derived:
         """Ask psana; what it cannot compute is a gap, and said."""
         try:
             value = self.compute(event)
-        except (
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except FAILURES as error:
             said[f"{self.name}: psana fails with {type(error).__name__}: {error}"] += 1
             value = None
         if value is None:

@@ -13,6 +13,8 @@ from smalldata_stream.batch import BatchLimits, Signal, Status
 from smalldata_stream.errors import CorruptData, PsanaError
 from smalldata_stream.simulate.xtc2_writer import Service, Stream
 from smalldata_stream.sources.psana import PsanaSource
+from tests.sources import test_files_damage as small
+from tests.sources.oracle import read
 from tests.sources.psana_runs import (
     CAM,
     COUNT,
@@ -25,6 +27,7 @@ from tests.sources.psana_runs import (
     patch,
     write_cam,
 )
+from tests.xtc2 import writer as w
 
 pytestmark = needs_psana
 EVENTS = 300
@@ -143,3 +146,14 @@ def test_a_timestamp_twice(tmp_path: Path) -> None:
     assert any(
         "timestamp of another" in f.what or "same or a later" in f.what for f in run.faults
     )
+
+
+def test_an_event_that_ends_a_batch_of_the_daq_is_one(tmp_path: Path) -> None:
+    """The DAQ gives the last event of its own batches a service of its own."""
+    data = small.datagrams()
+    last = bytearray(data[5])
+    last[11] = last[11] & 0xF0 | 11
+    path = w.write_stream(tmp_path, [*data[:5], bytes(last), *data[6:]], smd=False)
+    run = next(PsanaSource.from_files([path]).runs())
+    assert [row[small.X] for row in read(run)] == [i / 2 for i in range(small.EVENTS)]
+    assert list(run.faults) == []
