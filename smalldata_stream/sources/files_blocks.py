@@ -23,12 +23,12 @@ class FileBlocks:
     beside: Beside
     limits: BatchLimits
     damage: FaultLog
+    size: int = field(init=False)
+    """Events of a block."""
     _settled: int = 0
 
-    @property
-    def size(self) -> int:
-        """Events of a block."""
-        return self.table.block_size
+    def __post_init__(self) -> None:
+        self.size = self.table.block_size  # which looks at every event: once
 
     @property
     def count(self) -> int:
@@ -39,10 +39,10 @@ class FileBlocks:
         """The events of block ``number``."""
         begin = number * self.size
         self.reader.settle(self.table, self._settled, begin)
-        self._settled = begin
         yield from self.beside.merged(
             self.reader.batches(self.table, self.limits, begin, begin + self.size)
         )
+        self._settled = begin + self.size
         if number == self.count - 1:
             self.beside.end()
 

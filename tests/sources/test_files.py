@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from smalldata_stream.batch import STRING, BatchLimits, Ragged, Signal, Status
 from smalldata_stream.errors import SourceError
+from smalldata_stream.protocols import Divisible
 from smalldata_stream.sources.files import FilesSource
+from smalldata_stream.sources.files_events import EventTable
 from tests.sources.oracle import read, rows_of
 from tests.sources.runs import all_signals, one_run
 from tests.xtc2 import samples
@@ -223,3 +225,23 @@ def test_only_events_without_signals(tmp_path: Path) -> None:
     assert len(batch) == 23
     assert not batch.columns
     assert not batch.status
+
+
+def test_the_size_of_a_block_is_worked_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks at every event; for each block that would take longer than to read it."""
+    looks = []
+
+    def two(table: EventTable) -> int:
+        looks.append(table)
+        return 2
+
+    monkeypatch.setattr(EventTable, "block_size", property(two))
+    run = one_run(FilesSource.from_files([samples.every_type(tmp_path)]))
+    assert isinstance(run, Divisible)
+    blocks = run.blocks([Signal("vary", "raw", "head")], BatchLimits())
+    assert blocks.count == 12
+    batches = [batch for number in range(12) for batch in blocks.read(number)]
+    assert [len(batch) for batch in batches] == [2] * 11 + [1]
+    assert len(looks) == 1
