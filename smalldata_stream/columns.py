@@ -112,12 +112,16 @@ def value_shape(values: Values) -> tuple[int, ...] | None:
 
 
 def truth(column: Column, wanted: bool = True) -> Mask:
-    """The events whose value is true (or false); a gap is neither, ``(events,)``.
+    """The events whose value is true (or false); a gap and NaN are neither, ``(events,)``.
 
     >>> truth(Column(np.array([True, False]), np.array([True, False, True])), False)
     array([False, False,  True])
+    >>> some = Column(np.array([np.nan, 2.0]))
+    >>> truth(some), truth(some, False)
+    (array([False,  True]), array([False, False]))
     """
     chosen = column.mask.copy()
     values: Array = np.asarray(column.values)
-    chosen[chosen] = values.astype(bool) == wanted
+    # NaN is not equal to itself.
+    chosen[chosen] = (values.astype(bool) == wanted) & (values == values)
     return chosen

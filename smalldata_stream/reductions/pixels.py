@@ -242,10 +242,13 @@ def stacks(values: Values, shape: tuple[int, ...]) -> Iterator[tuple[slice, Arra
 def contiguous(array: Array) -> Array:
     """``array`` read-only, C-contiguous, in native byte order; a copy where it is not.
 
-    Compiled kernels then meet one type of array per dtype, and are compiled once for it.
-    Frames in a mapped file may begin at an odd address; numba takes them as they are.
+    Compiled kernels then meet one type of array per dtype, and are compiled once for it;
+    floats of a size that they do not know (16 bits, 80 bits) become float64. Frames in a
+    mapped file may begin at an odd address; numba takes them as they are.
     """
     native = array.dtype.newbyteorder("=")
+    if native.kind == "f" and native.itemsize not in (4, 8):
+        native = np.dtype(np.float64)
     return read_only(np.asarray(array, dtype=native, order="C"))
 
 

@@ -42,6 +42,27 @@ def test_values_of_variable_length_are_all_counted() -> None:
         counts.add(np.zeros(3))
 
 
+@pytest.mark.parametrize("dtype", ["f2", "g", "f4", "f8"])
+def test_floats_of_any_size_are_counted(dtype: str) -> None:
+    values = np.array([0.5, 1.5, 1.5, np.nan], dtype)
+    state = Counts(np.array([0.0, 1.0, 2.0]))
+    state.add(values)
+    assert state.value()["counts"].value.tolist() == [1, 2]
+
+
+def test_what_is_neither_on_nor_off_is_in_no_curve() -> None:
+    by = np.array([1.0, 0.0, np.nan, 2.0])
+    signal = np.array([1.0, 2.0, 100.0, 3.0])
+    line = Curves(np.zeros(1), ON_OFF)
+    line.add(signal[:, None], np.arange(4, dtype=np.uint64), by)
+    scan = Positions(None, ON_OFF)
+    scan.add(signal, np.zeros(4), by)
+    for found in (line.value(), scan.value()):
+        assert found["on"].value.tolist() == [2]
+        assert found["off"].value.tolist() == [2]
+    assert scan.value()["left_out"].value == 1
+
+
 def test_correlation_is_scipys_and_the_sample_is_bounded() -> None:
     rng = np.random.default_rng(4)
     x = rng.normal(5, 1e-9, 5000)

@@ -185,8 +185,7 @@ class Curves:
     def _which(self, values: Sequence[Values]) -> list[Mask]:
         if self.labels == ALL:
             return [np.ones(len(values[0]), bool)]
-        on = truths(values[2])
-        return [on, ~on]
+        return [*truths(values[2])]
 
     def _curve(self, k: int) -> Curve:
         n = np.full(len(self.x), float(self.counts[k]))

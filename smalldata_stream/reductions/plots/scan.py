@@ -133,11 +133,12 @@ class Positions:
         """Take signal, position and, with labels, the truths of some events."""
         check_same_number(*values)
         signal, position = numbers(values[0]), numbers(values[1])
-        on = truths(values[2]) if self.labels == ON_OFF else np.ones(len(signal), bool)
+        every = (np.ones(len(signal), bool),)
+        which = truths(values[2]) if self.labels == ON_OFF else every
         keys, inside = self._keys(position)
         inside &= np.isfinite(signal)
-        for k in range(len(self.labels)):
-            chosen = inside & (~on if k else on)
+        for k, labelled in enumerate(which):
+            chosen = inside & labelled
             more = Groups.of(keys[chosen], signal[chosen])
             self.groups[k] = self.groups[k].plus(more)
         self.count += len(signal)

@@ -143,10 +143,10 @@ def numbers(values: Values, shape: tuple[int, ...] = ()) -> Floats:
     return np.ascontiguousarray(stacked, np.float64)
 
 
-def truths(values: Values) -> Mask:
-    """The values of a column that says yes or no, ``(n,)``."""
-    true: Mask = numbers(values) != 0
-    return true
+def truths(values: Values) -> tuple[Mask, Mask]:
+    """Where a column says yes, and where it says no, ``(n,)``; NaN says neither."""
+    given = numbers(values)
+    return (given != 0) & ~np.isnan(given), given == 0
 
 
 def stamps(values: Values) -> Stamps:
