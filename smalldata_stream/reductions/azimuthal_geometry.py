@@ -300,7 +300,8 @@ def _parts(bins: NDArray[np.int64], none: int) -> tuple[Array, Array, Array]:
     new = np.ones(bins.shape, bool)
     new[:, 1:] = bins[:, 1:] != bins[:, :-1]
     first = np.flatnonzero(new)
-    weight = np.diff(first, append=bins.size) / of_each
+    # As the kernels have it: what sums are divided by must have the same rounding.
+    weight = (np.diff(first, append=bins.size) / of_each).astype(np.float32).astype(float)
     number = bins.reshape(-1)[first]
     kept = number < none
     return (first // of_each)[kept], number[kept], weight[kept]
