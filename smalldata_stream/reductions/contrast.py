@@ -11,11 +11,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldata_stream.batch import Array, Frames, Mask, Ragged, Values, read_only
+from smalldata_stream.batch import Array, Mask, Values, read_only
 from smalldata_stream.kernels import contrast as kernels
 from smalldata_stream.protocols import Accumulated, Result, Spec
 from smalldata_stream.reductions import pixels
 from smalldata_stream.reductions.plots.histogram import edges_of
+from smalldata_stream.reductions.state import checked
 
 MOST = 31
 """Pixels with so many photons and more are counted as one."""
@@ -161,14 +162,7 @@ class Numbers:
 
     def add(self, *values: Values) -> None:
         """Take the images of some events."""
-        (given,) = values
-        if isinstance(given, Ragged):
-            raise ValueError(f"lists where images of {self.shape} were declared")
-        got = given.shape if isinstance(given, Frames) else given.shape[1:]
-        if (got, given.dtype) != (self.shape, self.dtype):
-            raise ValueError(
-                f"images of {given.dtype}{got} where {self.dtype}{self.shape} was declared"
-            )
+        given = checked(values[0], self.shape, self.dtype)
         of_region = np.count_nonzero(self.good, axis=1)
         for _, images in pixels.stacks(given, (math.prod(self.shape),)):
             for image in images:

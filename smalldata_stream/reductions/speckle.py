@@ -14,7 +14,7 @@ from smalldata_stream.kernels import autocorrelation as kernels
 from smalldata_stream.protocols import Accumulated, Result, Spec
 from smalldata_stream.reductions import pixels
 from smalldata_stream.reductions.autocorrelation import Region, checked_lags, regions_of
-from smalldata_stream.reductions.state import ExactSum
+from smalldata_stream.reductions.state import ExactSum, checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,13 +121,11 @@ class SpeckleState:
 
     def add(self, *values: Values) -> None:
         """Take images of the declared shape."""
-        (given,) = values
-        shape = given.shape if not isinstance(given, np.ndarray) else given.shape[1:]  # type: ignore[union-attr]
-        if shape != self.spec.shape or given.dtype != self.spec.dtype:
-            raise ValueError(f"frames of {given.dtype}{shape} where others were declared")
+        shape = self.spec.shape or ()
+        given = checked(values[0], shape, self.spec.dtype)
         low, high = self.limits
         images, powers = [], []
-        for _, frames in pixels.stacks(given, self.spec.shape or ()):
+        for _, frames in pixels.stacks(given, shape):
             for frame in frames:
                 part = frame[self.region.box]
                 if not np.isfinite(part[self.region.mask]).all():

@@ -59,7 +59,7 @@ class ExactSum:
     def add(self, *values: Values) -> None:
         """Take frames of the declared shape and dtype."""
         (given,) = values
-        frames = _checked(given, self.shape, self.dtype)
+        frames = checked(given, self.shape, self.dtype)
         # All that may fail is done before the first addition.
         groups = list(_groups(frames, exact_sum.GROUP))
         floor = max(self.floor, -(2.0**63))
@@ -119,7 +119,7 @@ class Maximum:
     def add(self, *values: Values) -> None:
         """Take frames of the declared shape and dtype."""
         (given,) = values
-        frames = _checked(given, self.shape, self.dtype)
+        frames = checked(given, self.shape, self.dtype)
         for frame in frames:
             taken = frame
             if self.floor > -math.inf:
@@ -151,9 +151,12 @@ class Maximum:
         return {self.field: Result(highest, self.count)}
 
 
-def _checked(
-    values: Values, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Frames | Array:
+def checked(values: Values, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Frames | Array:
+    """``values``, if they are of this shape and dtype; else ValueError.
+
+    >>> checked(np.zeros((5, 2)), (2,), np.dtype(float)).shape
+    (5, 2)
+    """
     if isinstance(values, Ragged):
         raise ValueError(f"values of variable length where {dtype}{shape} was declared")
     got = values.shape if isinstance(values, Frames) else values.shape[1:]
