@@ -58,13 +58,13 @@ class Layout:
         }
 
     def look(self, service: int, dgrams: Sequence[Any]) -> None:
-        """Learn shapes and enums from one event or transition."""
+        """Learn shapes and enums from one event or transition; what is damaged has none."""
         for dgram, there in zip(dgrams, self._names, strict=True):
-            for names in there if dgram is not None else ():
+            for names in there if dgram is not None and not dgram._xtc.damage else ():
                 if SERVICES.get(kind_of(names)) == service:
                     place = _place(names)
                     container = contribution([dgram], place, [0])
-                    if container is not None:
+                    if container is not None and not container._xtc.damage:
                         _look(names, container, self._samples[place])
                         self._tell(names, container)
 

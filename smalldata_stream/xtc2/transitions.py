@@ -10,7 +10,14 @@ import numpy as np
 
 from smalldata_stream.batch import STRING
 from smalldata_stream.xtc2.columns import Want, dtype_of, take_fields
-from smalldata_stream.xtc2.format import Bytes, FieldType, Offsets
+from smalldata_stream.xtc2.format import (
+    DGRAM,
+    DGRAM_BYTES,
+    Bytes,
+    FieldType,
+    Offsets,
+    gather,
+)
 from smalldata_stream.xtc2.layout import Layouts
 from smalldata_stream.xtc2.names import ENUM_SEPARATOR, Configuration, Names
 from smalldata_stream.xtc2.walk import walk
@@ -52,7 +59,7 @@ class Sample:
 def read_values(block: Block) -> Iterator[tuple[Names, dict[str, Any]]]:
     """What each ShapesData of the single datagram of ``block`` holds, field by field.
 
-    The general path: any content, one datagram at a time. What is damaged is left out.
+    The general path: any content, one datagram at a time. What is no sense is left out.
     """
     known = block.configuration.names
     found = walk(block.buffer, block.starts, block.sizes, known)
@@ -98,11 +105,17 @@ def enums_of(names: Names, values: Mapping[str, Any]) -> dict[str, dict[int, str
 
 
 def sample(blocks: list[Block], samples: dict[Any, Sample]) -> None:
-    """Note in ``samples``, by (detector, algorithm, segment), what ``blocks`` show."""
+    """Note in ``samples``, by (detector, algorithm, segment), what ``blocks`` show.
+
+    What is damaged shows nothing: it may have any shape, and would be taken for the run's.
+    """
     for block in blocks:
         known = block.configuration.names
         found = walk(block.buffer, block.starts, block.sizes, known)
-        for names_id, sent in found.sent.items():
+        header = gather(block.buffer, block.starts, DGRAM_BYTES).view(DGRAM)[:, 0]
+        whole = ~found.bad & (header["damage"] == 0)
+        for names_id, every in found.sent.items():
+            sent = every.only(whole[every.rows] & (every.damage == 0))
             names = known[names_id]
             groups, _, _ = Layouts(names).split(block.buffer, sent)
             key = (names.detector, names.algorithm, names.segment)
@@ -115,7 +128,7 @@ def sample(blocks: list[Block], samples: dict[Any, Sample]) -> None:
                         continue
                     for row in np.unique(shape, axis=0)[:MOST_SHAPES].tolist():
                         noted.note(one.name, tuple(row))
-            if not noted.enums and len(block.starts):
+            if not noted.enums:
                 noted.enums = _first_enums(block, names_id, sent.rows)
 
 
