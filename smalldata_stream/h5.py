@@ -65,7 +65,10 @@ def write_tree(
                 file[name].attrs.update(values)
         partial.replace(path)
     except (OSError, TypeError, ValueError) as error:
-        raise OutputError(f"{path}: cannot be written: {because(error)}") from error
+        # HDF5 gives an errno, and as its text all of its own flags.
+        number = error.errno if isinstance(error, OSError) else None
+        why = os.strerror(number) if number else because(error)
+        raise OutputError(f"{path}: cannot be written: {why}") from error
     finally:
         partial.unlink(missing_ok=True)
 

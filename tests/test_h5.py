@@ -60,7 +60,9 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         write_tree(path, {"y": np.ones(2), "z": np.array([object()])})
     assert read_tree(path).keys() == {"x"}
     assert [file.name for file in tmp_path.iterdir()] == ["a.h5"]
-    with pytest.raises(OutputError, match="no_such"):
+    with pytest.raises(
+        OutputError, match=r"a\.h5: cannot be written: No such file or dir[a-z]*$"
+    ):
         write_tree(tmp_path / "no_such" / "a.h5", {})
 
 
