@@ -9,6 +9,7 @@ import numpy as np
 
 from smalldata_stream.batch import Array, BatchLimits, Signal
 from smalldata_stream.cli.numbers import at_least_one
+from smalldata_stream.cli.output import check_directory
 from smalldata_stream.cli.source import first_run, open_source, source_arguments
 from smalldata_stream.errors import OutputError, SourceError
 from smalldata_stream.protocols import Run
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     output: Path = options.output
     if output.exists() and not options.overwrite:
         raise OutputError(f"{output} exists; write --overwrite to replace it")
+    check_directory(output)
     a_run = first_run(open_source(options))
     waves = waveforms(a_run, options.field, options.events, options.channel)
     samples = waves.shape[1]

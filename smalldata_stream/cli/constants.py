@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from smalldata_stream.cli.output import check_directory
 from smalldata_stream.cli.run_list import run_list
 from smalldata_stream.cli.source import first_run, open_source, source_arguments
 from smalldata_stream.cli.tables import table
@@ -120,6 +121,7 @@ def run_fetch(options: argparse.Namespace) -> int:
 
     geometry = files_of("--geometry", options.geometry)
     ghosts = files_of("--ghost", options.ghost)
+    check_directory(options.output)
     info = first_run(open_source(options)).info
     if options.constants is not None:
         only = options.detectors or None
@@ -163,6 +165,7 @@ def run_dark(options: argparse.Namespace) -> int:
         limits = DarkLimits(sigmas=options.sigmas, margin_adu=options.margin)
     except ValueError as error:
         raise SmalldataError(str(error)) from error
+    check_directory(options.output)
     first: list[RunInfo] = []
     old = read_constants(options.constants) if options.constants is not None else {}
     made = make_dark(_dark_runs(options, first), options.detectors, limits)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from sinks.hdf5 import Hdf5Sink
 from sinks.hdf5_file import partial_names
+from smalldata_stream.cli.output import check_directory
 from smalldata_stream.cli.reduce import output_path, tell
 from smalldata_stream.cli.source import data_directory, open_source
-from smalldata_stream.errors import ConstantsError, OutputError, SmalldataError
+from smalldata_stream.errors import ConstantsError, SmalldataError
 from smalldata_stream.graph import FindConstants
 from smalldata_stream.modes.calibration import FROM_PSANA, find_constants
 from smalldata_stream.modes.display import Publisher
@@ -66,11 +67,10 @@ def follow(options: argparse.Namespace) -> int:
 
 def check_paths(options: argparse.Namespace) -> None:
     """Raise SmalldataError for a path that is wrong, which no run should have to find."""
-    constants, output = options.constants, options.output
+    constants = options.constants
     if constants not in (None, FROM_PSANA) and not Path(constants).is_file():
         raise ConstantsError(f"no constants file {constants}")
-    if output is not None and not output.parent.is_dir():
-        raise OutputError(f"no directory {output.parent}, where {output.name} is to go")
+    check_directory(options.output)
 
 
 def reports(options: argparse.Namespace, live: LiveOptions) -> Iterator[Report]:

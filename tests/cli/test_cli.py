@@ -182,6 +182,19 @@ def test_a_mistake_is_told_in_one_line(
 
 
 @pytest.mark.parametrize(
+    "words", ["constants dark", "constants fetch", "basis gmd.energy", "live tutorial"]
+)
+def test_a_wrong_path_is_told_before_the_work(
+    words: str, run: SimulatedFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(run.directory / "none" / "x.h5")
+    assert main([*words.split(), *map(str, where(run)), "-o", output]) == 1
+    assert capsys.readouterr().err == (
+        f"error: no directory {run.directory / 'none'}, where x.h5 is to go\n"
+    )
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("def graph(g, run):\n    g.detector('gmdd')\n", ":2: no detector 'gmdd'"),
