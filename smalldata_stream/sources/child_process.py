@@ -9,6 +9,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Self
 
@@ -35,22 +36,19 @@ class ChildProcess:
         Its arguments are the numbers of its socket and of the memory file ``memory``, then
         the others; ``at_end`` is called when it has ended.
         """
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed at the end)
-        self._talk, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", f"smalldata_stream.sources.{module}",
-                 *map(str, (theirs.fileno(), memory, *arguments))],
-                stdin=subprocess.PIPE, stdout=self._said, stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(), memory), env=_found_as_we_are(environment),
-            )  # fmt: skip
-        except BaseException:
-            self._talk.close()
-            self._said.close()
-            at_end()
-            raise
-        finally:
-            theirs.close()
+        with ExitStack() as undo:
+            undo.callback(at_end)
+            self._said: IO[bytes] = undo.enter_context(tempfile.TemporaryFile())
+            self._talk, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            undo.enter_context(self._talk)
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", f"smalldata_stream.sources.{module}",
+                     *map(str, (theirs.fileno(), memory, *arguments))],
+                    stdin=subprocess.PIPE, stdout=self._said, stderr=subprocess.STDOUT,
+                    pass_fds=(theirs.fileno(), memory), env=_found_as_we_are(environment),
+                )  # fmt: skip
+            undo.pop_all()  # it has started: what it needs is closed when it ends
         self._end = weakref.finalize(
             self, _bury, self._process, self._talk, self._said, at_end
         )
