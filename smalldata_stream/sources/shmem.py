@@ -7,15 +7,18 @@ server's buffer at once; from the bytes on everything is shared with
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from smalldata_stream.errors import CorruptData
 from smalldata_stream.sources.shmem_feed import Feed
 from smalldata_stream.sources.shmem_losses import Losses
 from smalldata_stream.sources.shmem_run import ShmemRun
 
 __all__ = ["ShmemRun", "ShmemSource"]
 
+LOG = logging.getLogger(__name__)
 MEMORY = 1 << 30
 
 
@@ -74,6 +77,8 @@ class ShmemSource:
     def runs(self) -> Generator[ShmemRun, None, None]:
         """The runs as they come; asking for the next gives up what is left of one.
 
+        A run whose Configure is no sense is left out, and an error in the log says so.
+
         Raises
         ------
         SourceError
@@ -91,6 +96,10 @@ class ShmemSource:
             while (
                 head := feed.next_run(self.first_events, self.first_seconds)
             ) is not None:
-                run = ShmemRun(feed, head, Losses(feed.where), alone=self.alone)
+                try:
+                    run = ShmemRun(feed, head, Losses(feed.where), alone=self.alone)
+                except CorruptData as error:
+                    LOG.error("%s; the run is left out", error)
+                    continue
                 yield run
                 run.skip()
