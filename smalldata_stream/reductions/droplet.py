@@ -350,6 +350,5 @@ def _check_thresholds(asked: Droplets) -> None:
             f"thresholds {high!r} and {low!r}: write numbers with 0 < low <= high, such as "
             "threshold_adu=10, threshold_low_adu=3"
         )
-    top = asked.pixel_max_adu
-    if top is not None and not isinstance(top, (int, float, np.number)):
-        raise ValueError(f"pixel_max_adu={top!r}: write one number")
+    if asked.pixel_max_adu is not None:
+        pixels.check_number("pixel_max_adu", asked.pixel_max_adu)

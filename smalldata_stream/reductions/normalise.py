@@ -58,9 +58,8 @@ class Normalise:
 
     def __post_init__(self) -> None:
         pixels.check_word("name", self.name, "normalised")
-        least = self.least
-        if least is not None and not isinstance(least, (int, float, np.number)):
-            raise ValueError(f"least={least!r}: write a number, or None")
+        if self.least is not None:
+            pixels.check_number("least", self.least)
         if isinstance(self.by, (int, float)) or self.by == "":
             raise ValueError(f"by={self.by!r}: write the path of a number of each event")
 

@@ -80,9 +80,8 @@ class Photons:
         pixels.check_positive("adu_per_photon", self.adu_per_photon)
         if not 0.5 <= self.fraction <= 2:
             raise ValueError(f"fraction={self.fraction!r}: write a number from 0.5 to 2")
-        given: Any = self.threshold_adu
-        if given is not None and not isinstance(given, (int, float, np.number)):
-            raise ValueError(f"threshold_adu={given!r}: write one number")
+        if self.threshold_adu is not None:
+            pixels.check_number("threshold_adu", self.threshold_adu)
         object.__setattr__(self, "mask", pixels.user_mask(self.mask))
 
     def prepare(self, *inputs: Spec) -> PerEvent:

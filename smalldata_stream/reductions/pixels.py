@@ -49,6 +49,12 @@ def check_word(parameter: str, value: Any, such_as: str) -> None:
         raise ValueError(f"{parameter}={value!r}: write a word such as {such_as!r}")
 
 
+def check_number(parameter: str, value: Any) -> None:
+    """Raise ValueError where ``value`` is not one number; NaN is none."""
+    if not isinstance(value, (int, float, np.number)) or math.isnan(value):
+        raise ValueError(f"{parameter}={value!r}: write one number")
+
+
 def check_positive(parameter: str, value: Any) -> None:
     """Raise ValueError where ``value`` is not a finite number above 0."""
     number = isinstance(value, (int, float, np.number))

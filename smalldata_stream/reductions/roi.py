@@ -90,9 +90,8 @@ class Roi:
         set_("bounds", _bounds(self.bounds))
         set_("threshold_adu", pixels.threshold(self.threshold_adu))
         set_("mask", pixels.user_mask(self.mask))
-        at = self.saturation_adu
-        if at is not None and not isinstance(at, (int, float, np.number)):
-            raise ValueError(f"saturation_adu={at!r}: write one number")
+        if self.saturation_adu is not None:
+            pixels.check_number("saturation_adu", self.saturation_adu)
 
     def prepare(self, *inputs: Spec) -> PerEvent:
         """Check the box against the frame."""

@@ -266,6 +266,7 @@ def test_lists_can_be_left_unwritten() -> None:
         ({"threshold_adu": 5, "n_data": 0}, "n_data=0"),
         ({"threshold_adu": 5, "droplet_adu": (5, 1)}, r"droplet_adu=\(5, 1\)"),
         ({"threshold_adu": 5, "pixel_max_adu": "x"}, "pixel_max_adu='x'"),
+        ({"threshold_adu": 5, "pixel_max_adu": np.nan}, "pixel_max_adu=nan"),
         ({"threshold_adu": 5, "name": "a/b"}, "name='a/b'"),
     ],
 )

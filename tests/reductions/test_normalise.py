@@ -87,6 +87,8 @@ def test_in_a_graph_words_behind_it_see_the_ratio(cuts: tuple[int, ...]) -> None
 def test_wrong_parameters() -> None:
     with pytest.raises(ValueError, match="least='a'"):
         Normalise(by="gmd/energy", least="a")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="least=nan"):
+        Normalise(by="gmd/energy", least=float("nan"))
     with pytest.raises(ValueError, match="by=3: write the path"):
         Normalise(by=3)
     with pytest.raises(ValueError, match="not one number per event"):

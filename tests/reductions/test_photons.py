@@ -136,6 +136,7 @@ def test_waveforms_have_photons_too() -> None:
         ({"adu_per_photon": "x"}, "adu_per_photon='x'"),
         ({"fraction": 3}, "fraction=3"),
         ({"threshold_adu": "x"}, "threshold_adu='x'"),
+        ({"threshold_adu": float("nan")}, "threshold_adu=nan"),
         ({"name": "a/b"}, "name='a/b'"),
     ],
 )

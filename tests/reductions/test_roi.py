@@ -244,6 +244,7 @@ def test_held_frames_are_not_overwritten() -> None:
         ({"threshold_adu": (1, 2, 3)}, "pair"),
         ({"threshold_adu": math.nan}, "threshold_adu=nan"),
         ({"saturation_adu": "x"}, "saturation_adu='x'"),
+        ({"saturation_adu": float("nan")}, "saturation_adu=nan"),
         ({"mask": np.array([[0.5]])}, "True for good"),
     ],
 )

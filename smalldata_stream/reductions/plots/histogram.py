@@ -108,7 +108,7 @@ class Counts:
         (given,) = values
         counts = self.counts.copy()
         for part in self._rows(given):
-            add_counts(countable(part), self.good, self.edges, counts)
+            add_counts(part, self.good, self.edges, counts)
         self.counts = counts
         self.count += len(given)
 
@@ -142,14 +142,6 @@ class Counts:
             raise ValueError(f"values of shape {got} where {self.shape} was declared")
         for _, stack in pixels.stacks(values, got):
             yield read_only(stack.reshape(len(stack), -1))
-
-
-def countable(values: Array) -> Array:
-    """The values in a dtype that can be compiled for: half precision is none."""
-    dtype = values.dtype
-    if dtype.isnative and (dtype.kind != "f" or dtype.itemsize in (4, 8)):
-        return values
-    return read_only(values.astype(np.float64))
 
 
 def edges_of(bins: Any) -> Floats:
