@@ -20,7 +20,7 @@ from smalldata_stream.constants import (
 )
 from smalldata_stream.counted import counted
 from smalldata_stream.detectors.dark_limits import DarkLimits
-from smalldata_stream.errors import SmalldataError
+from smalldata_stream.errors import OutputError, SmalldataError
 from smalldata_stream.protocols import Run
 from smalldata_stream.run import RunInfo
 
@@ -108,6 +108,7 @@ def _output(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the constants file (default: <exp>-rNNNN-constants.h5 here)",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -123,6 +124,7 @@ def run_fetch(options: argparse.Namespace) -> int:
     ghosts = files_of("--ghost", options.ghost)
     check_directory(options.output)
     info = first_run(open_source(options)).info
+    refuse_to_overwrite(options, info)
     if options.constants is not None:
         only = options.detectors or None
         found = read_constants(options.constants, only)
@@ -179,6 +181,8 @@ def _dark_runs(options: argparse.Namespace, seen: list[RunInfo]) -> Iterator[Run
     for number in numbers:
         options.run = number
         for one in open_source(options).runs():
+            if not seen:
+                refuse_to_overwrite(options, one.info)
             seen.append(one.info)
             yield one
             for fault in one.faults:
@@ -188,12 +192,24 @@ def _dark_runs(options: argparse.Namespace, seen: list[RunInfo]) -> Iterator[Run
 def _write(
     options: argparse.Namespace, info: RunInfo, constants: Mapping[str, Constants]
 ) -> int:
-    name = f"{info.exp or 'unknown'}-r{info.number:04d}-constants.h5"
-    path = options.output or Path(name)
+    path = output_file(options, info)
     write_constants(path, constants.values())
     print(described(constants))
     print(f"written: {path}")
     return 0
+
+
+def output_file(options: argparse.Namespace, info: RunInfo) -> Path:
+    """Where the constants are written."""
+    by_default = Path(f"{info.exp or 'unknown'}-r{info.number:04d}-constants.h5")
+    return options.output or by_default
+
+
+def refuse_to_overwrite(options: argparse.Namespace, info: RunInfo) -> None:
+    """Say before the work what is there: nobody fits a ghost twice."""
+    path = output_file(options, info)
+    if path.exists() and not options.overwrite:
+        raise OutputError(f"{path} exists; write --overwrite to replace it")
 
 
 def files_of(option: str, given: list[str]) -> dict[str, Path]:

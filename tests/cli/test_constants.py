@@ -57,6 +57,24 @@ def test_dark_makes_constants_that_the_next_run_can_use(
     assert "dark: " in new.source
 
 
+@pytest.mark.parametrize("what", ["dark", "fetch"])
+def test_an_existing_file_is_replaced_only_when_asked(
+    what: str,
+    run: tuple[Path, list[str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = tmp_path / "made.h5"
+    made.write_text("fitted by hand")
+    command = ["constants", what, *run[1], "-o", str(made), "--constants", str(run[0])]
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert said.err == f"error: {made} exists; write --overwrite to replace it\n"
+    assert made.read_text() == "fitted by hand"
+    assert main([*command, "--overwrite"]) == 0
+    assert "jungfrau" in read_constants(made)
+
+
 def test_show_prints_and_draws(
     run: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
