@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import cached_property
 from html import escape
 from typing import Any
 
-from bokeh.models import Column, Div, InlineStyleSheet, RadioButtonGroup
+from bokeh.models import Column, Div, InlineStyleSheet, RadioButtonGroup, UIElement
 
 from smalldata_stream.dashboard import style
 from smalldata_stream.dashboard.text import status_text
@@ -27,24 +28,35 @@ class Card:
 
     def __init__(self, topic: str) -> None:
         self.topic, self.group = topic, ""
-        self._status = Div(
-            stylesheets=[InlineStyleSheet(css=style.STATUS)],
-            disable_math=True,
-            visible=False,
-        )
-        name = escape(topic.removeprefix("plots/"))
+        self._figure: Figure | None = None
+        self._form: object = None
+        self._shown: Message | None = None
+        self._trouble = ""
+
+    # Made when somebody looks: of a thousand plots most are in tabs that are not open.
+    @cached_property
+    def _status(self) -> Div:
+        sheets = [InlineStyleSheet(css=style.STATUS)]
+        return Div(stylesheets=sheets, disable_math=True, visible=False)
+
+    @cached_property
+    def model(self) -> Column:
+        """What to lay out."""
+        name = escape(self.topic.removeprefix("plots/"))
         waiting = Div(
             text=f"<b>{name}</b><br>waiting for the first value",
             margin=(2, 10),
             disable_math=True,
         )
-        self.model = Column(
-            self._status, waiting, css_classes=["card"], sizing_mode="stretch_width"
+        return self._column(waiting)
+
+    def _column(self, shown: UIElement, *classes: str) -> Column:
+        return Column(
+            self._status,
+            shown,
+            css_classes=["card", *classes],
+            sizing_mode="stretch_width",
         )
-        self._figure: Figure | None = None
-        self._form: object = None
-        self._shown: Message | None = None
-        self._trouble = ""
 
     @property
     def drawn(self) -> bool:
@@ -90,12 +102,7 @@ class Card:
         wide = ["wide"] if self._figure.kind in WIDE else []
         # Another model, so that a page takes in all new figures by one change of its own:
         # each change costs as much as everything that is in it already.
-        self.model = Column(
-            self._status,
-            self._figure.model,
-            css_classes=["card", *wide],
-            sizing_mode="stretch_width",
-        )
+        self.model = self._column(self._figure.model, *wide)
 
     def _draw_again(self, attr: str, old: object, new: object) -> None:
         """What a switch now shows was not drawn while nobody saw it."""

@@ -255,12 +255,15 @@ class View:
 
 
 def group_of(topic: str, about: Mapping[str, Any]) -> str:
-    """The tab a plot belongs to.
+    """The tab a plot belongs to; that of the run has none.
 
     >>> group_of("plots/gmd/energy_strip", {"group": "beam"}), group_of("plots/gmd/x", {})
     ('beam', 'gmd')
+    >>> group_of("plots/gmd/x", {"group": "Run"}), group_of("plots/gmd/x", {"group": " "})
+    ('Run (plots)', 'gmd')
     """
-    return str(about.get("group") or topic.split("/")[1])
+    group = str(about.get("group", "")).strip() or topic.split("/")[1] or topic
+    return f"{group} (plots)" if group == RUN_TAB else group
 
 
 def clock(seconds: float) -> str:

@@ -173,6 +173,16 @@ def test_many_figures_are_put_into_the_page_at_once(page: Page) -> None:
     assert len(placed) <= 2  # twenty places for figures, and the figures
 
 
+def test_of_a_thousand_plots_those_of_the_open_tab_are_made(page: Page) -> None:
+    about = {f"plots/d{n}/x": {"group": f"tab {n // 2}", "age": None} for n in range(1000)}
+    index = {"exp": "tst", "run": 1, "topics": about}
+    page.feed.state = State(heard=page.clock.now, index=index)
+    other = View(Document(), page.feed)  # type: ignore[arg-type]
+    made = [topic for topic, card in other._cards.items() if "model" in vars(card)]
+    assert made == ["plots/d0/x", "plots/d1/x"]
+    assert len(other._tabs.labels) == 501
+
+
 def test_while_one_page_opens_the_others_are_told(page: Page) -> None:
     plots = [f"plots/gmd/histogram{number}" for number in range(20)]
     page.feed.publish(plots)
