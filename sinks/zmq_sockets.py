@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 
 import zmq
@@ -45,6 +46,9 @@ class Sockets:
             busy = error.errno == zmq.EADDRINUSE
             why = "another program has the port" if busy else str(error)
             hint = "choose another port, or * for any that is free"
+            if error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
+                why = "this machine has no such address"
+                hint = "write 127.0.0.1, or 0.0.0.0 for all that reach this machine"
             raise OutputError(f"cannot publish at {address}: {why}; {hint}") from error
         return socket
 

@@ -83,6 +83,12 @@ def reports(options: argparse.Namespace, live: LiveOptions) -> Iterator[Report]:
         raise SmalldataError("--live-files and --reader are of files; leave them out")
     if options.workers > 1 and not options.shmem:
         raise SmalldataError("--workers needs --shmem TAG")
+    given = (options.shmem, options.exp, options.run, options.dir, options.files)
+    if not any(given):
+        raise SmalldataError(
+            "say which run: --shmem TAG of a shared-memory server, or files: --exp, --run "
+            "and --dir, or --files"
+        )
     source = live_source(options) if options.workers == 1 else None
     directory = options.dir if options.shmem else data_directory(options)
 

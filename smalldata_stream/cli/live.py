@@ -11,6 +11,7 @@ from smalldata_stream.cli.numbers import (
     at_least_one,
     place,
     place_of_two,
+    tag,
 )
 from smalldata_stream.cli.source import source_arguments
 
@@ -20,7 +21,9 @@ DEFAULT_ADDRESS = "tcp://127.0.0.1:5556"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
     parser.add_argument("graph", help="name of a graph in graphs/, or path of a graph file")
-    parser.add_argument("--shmem", metavar="TAG", help="tag of the shared-memory server")
+    parser.add_argument(
+        "--shmem", type=tag, metavar="TAG", help="tag of the shared-memory server"
+    )
     parser.add_argument(
         "--workers",
         type=at_least_one,

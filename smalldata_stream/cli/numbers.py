@@ -118,6 +118,20 @@ tcp://127.0.0.1:5556; 0.0.0.0 for all that reach this machine, * for any free po
     return text
 
 
+def tag(text: str) -> str:
+    """The tag of a shared-memory server, which is a part of names of the system.
+
+    >>> tag("a/b")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: 'a/b': write the tag of the server, what follows its -p
+    """
+    if not text.strip() or "/" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write the tag of the server, what follows its -p"
+        )
+    return text
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

@@ -161,7 +161,7 @@ def test_simulate_writes_a_run(tmp_path: Path) -> None:
         (("play", "--tag", "a b", "--files", "x.xtc2"), "x.xtc2: no such file"),
         (("describe", "--exp", "x", "--run", 1), "or --files; --dir is missing"),
         (("describe", "--files", "."), ".: a directory; give the files in it"),
-        (("live", "tutorial"), "say which run"),
+        (("live", "tutorial"), "say which run: --shmem TAG"),
         (("live", "tutorial", "--workers", 2), "--workers needs --shmem"),
         (("live", "tutorial", "--shmem", "x", "--exp", "x"), "give either --shmem"),
         (("live", "tutorial", "--shmem", "x", "--live-files"), "--live-files and --reader"),

@@ -162,6 +162,8 @@ def test_a_port_in_use_is_a_clear_error(publisher: ZmqPublisher) -> None:
         ZmqPublisher(publisher.address)
     with pytest.raises(OutputError, match=r"cannot publish at tcp://127"):
         ZmqPublisher(rep_address=publisher.rep_address)
+    with pytest.raises(OutputError, match=r"no such address; write 127\.0\.0\.1, or 0"):
+        ZmqPublisher("tcp://192.0.2.7:5556")  # of the addresses that nobody has
     with pytest.raises(OutputError, match="cannot publish at nonsense"):
         ZmqPublisher("nonsense")
     maker = Maker("gmd")
