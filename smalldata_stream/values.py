@@ -188,6 +188,8 @@ def concatenate(parts: Sequence[Values]) -> Values:
         return Frames(frames, shape=first.shape, dtype=first.dtype)
     if isinstance(first, Ragged):
         ragged = [part for part in parts if isinstance(part, Ragged)]
+        if len(ragged) < len(parts):
+            raise ValueError("lists of variable length beside values of one shape")
         lengths = np.concatenate([part.lengths for part in ragged])
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return Ragged(np.concatenate([part.values for part in ragged]), offsets)

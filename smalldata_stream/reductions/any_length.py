@@ -15,6 +15,9 @@ from smalldata_stream.protocols import PerEvent, Spec
 LONGEST = 1 << 20
 """Samples of a waveform for which parameters are checked before the first event."""
 
+MOST_LENGTHS = 64
+"""Lengths whose reductions are kept: each has a mask, and every event may have another."""
+
 Prepare = Callable[[Spec], PerEvent]
 
 
@@ -91,6 +94,8 @@ class _ByLength:
 
     def _of(self, length: int) -> PerEvent:
         if length not in self._prepared:
+            if len(self._prepared) >= MOST_LENGTHS:
+                self._prepared.clear()
             self._prepared[length] = self.prepare(_fixed(self.spec, length))
         return self._prepared[length]
 
