@@ -62,9 +62,9 @@ def run(options: argparse.Namespace) -> int:
     waves = waveforms(a_run, options.field, options.events, options.channel)
     samples = waves.shape[1]
     try:
-        given = [window(f"--{n} ", getattr(options, n)) for n in ("roi", "background")]
-        roi = inside("--roi ", given[0], samples, (0, samples))
-        background = inside("--background ", given[1], samples, (0, 0))
+        given = [window(f"--{n}", getattr(options, n)) for n in ("roi", "background")]
+        roi = inside("--roi", given[0], samples, (0, samples))
+        background = inside("--background", given[1], samples, (0, 0))
     except ValueError as error:
         raise SourceError(str(error)) from error
     base = waves[:, slice(*background)].mean(axis=1) if any(background) else 0.0
@@ -89,10 +89,10 @@ def waveforms(a_run: Run, field: str, most: int, channel: int | None) -> Array:
     for batch in a_run.batches([signal], BatchLimits(events=max(1, min(most, 256)))):
         for wave in batch.columns[signal].values:
             rows = np.atleast_2d(np.asarray(wave, np.float64))
-            if rows.ndim != 2 or (channel is not None and not 0 <= channel < len(rows)):
-                raise SourceError(
-                    f"{field} is {np.shape(wave)}: no waveforms, or no channel"
-                )
+            if rows.ndim != 2:
+                raise SourceError(f"{field} is {np.shape(wave)}: no waveforms")
+            if channel is not None and not 0 <= channel < len(rows):
+                raise SourceError(f"--channel {channel}: {field} has 0 to {len(rows) - 1}")
             rows = rows if channel is None else rows[channel : channel + 1]
             found += [row for row in rows if np.isfinite(row).all()]
         if len(found) >= most:

@@ -195,6 +195,25 @@ def test_a_wrong_path_is_told_before_the_work(
 
 
 @pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--channel 9", "--channel 9: gmd.energy has 0 to 0"),
+        ("--roi 5 2", "--roi=[5, 2]: write [first, last]"),
+    ],
+)
+def test_a_basis_of_what_is_not_there(
+    words: str,
+    says: str,
+    run: SimulatedFiles,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command_line = ["basis", "gmd.energy", *map(str, where(run)), *words.split()]
+    assert main([*command_line, "-o", str(tmp_path / "basis.h5")]) == 1
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("def graph(g, run):\n    g.detector('gmdd')\n", ":2: no detector 'gmdd'"),
