@@ -123,7 +123,8 @@ def _compute(
             frames[event], size = h5.lossy(clean, asked.codec, float(asked.error_adu))
             frames[event][~good] = 0
             ratio[event] = frame.nbytes / size
-            difference = frames[event][good].astype(float) - clean[good]
+            # From the frame itself: large integers are no float32.
+            difference = frames[event][good].astype(float) - frame[good].astype(float)
             if difference.size:
                 most[event] = abs(difference).max()
                 rms[event] = math.sqrt((difference**2).mean())

@@ -56,11 +56,8 @@ class FirstValue:
         first = self.first
         if first is None:
             empty = np.nan if self.dtype.kind in "fc" else 0
-            first = (
-                np.array("", STRING)
-                if self.dtype == STRING
-                else np.full(self.shape, empty, self.dtype)
-            )
+            nothing: Any = "" if self.dtype == STRING else empty
+            first = np.full(self.shape, nothing, self.dtype)
         return {self.field: Result(first, self.count)}
 
 

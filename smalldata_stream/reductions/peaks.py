@@ -218,8 +218,10 @@ def _compute(asked: Peaks, finder: _Finder, values: Values) -> Mapping[str, Valu
     found = []
     for _, frames in pixels.stacks(values, finder.shape):
         for frame in frames:
-            finite = np.isfinite(frame)
-            clean = np.where(finite, frame, 0).astype(np.float32)
+            with np.errstate(over="ignore"):
+                clean = frame.astype(np.float32)
+            finite = np.isfinite(clean)
+            clean[~finite] = 0
             found.append(
                 find_peaks(
                     clean,

@@ -63,6 +63,24 @@ def test_what_is_neither_on_nor_off_is_in_no_curve() -> None:
     assert scan.value()["left_out"].value == 1
 
 
+def test_a_value_whose_square_is_no_number_is_no_warning() -> None:
+    huge, when = np.array([1e200, 1.0]), np.arange(2, dtype=np.uint64)
+    line, strip, scan, scatter = (
+        Curves(np.zeros(1), ALL),
+        TimeBins(9),
+        Positions(None, ALL),
+        Sample(9),
+    )
+    line.add(huge[:, None], when)
+    strip.add(huge, when)
+    scan.add(huge, when.astype(float))
+    scatter.add(huge, huge, when)
+    assert np.isnan(line.value()["mean"].value).all()
+    assert np.isnan(strip.value()["mean"].value).all()
+    assert np.isnan(scan.value()["mean"].value).tolist() == [True, False]
+    assert np.isnan(scatter.value()["r"].value)
+
+
 def test_correlation_is_scipys_and_the_sample_is_bounded() -> None:
     rng = np.random.default_rng(4)
     x = rng.normal(5, 1e-9, 5000)

@@ -58,6 +58,13 @@ class TestCompressed(ReductionContract):
         }
 
 
+def test_the_error_counts_from_the_frame_not_from_its_float32() -> None:
+    frames = np.full((1, 32, 32), 2**24 + 1, np.int32)  # 1 more than float32 can tell
+    spec = Spec(dtype=frames.dtype, shape=(32, 32))
+    found = Compressed(codec="sz3", error_adu=1e-3).prepare(spec).compute(frames)
+    assert np.asarray(found["max_error"])[0] == pytest.approx(1, abs=0.01)
+
+
 @pytest.mark.parametrize("codec", ["zfp", "sz3"])
 def test_a_larger_error_takes_fewer_bytes(codec: Any) -> None:
     frames = noisy((1, 64, 64), "f4")

@@ -37,6 +37,8 @@ def test_any_split_order_and_merge(order: list[int], cut: int, turned: bool) -> 
 def test_without_an_event() -> None:
     result = state().value()["first"]
     assert (str(result.value), result.count) == ("", 0)
+    texts = FirstValue("first", (2,), np.dtype(STRING)).value()["first"]
+    assert texts.value.tolist() == ["", ""]
     number = FirstValue("first", (2,), np.dtype(float)).value()["first"]
     assert np.isnan(number.value).all()
     assert number.value.shape == (2,)

@@ -92,6 +92,22 @@ def test_the_peaks_are_where_they_were_put() -> None:
     assert np.asarray(found["hit"]).tolist() == [False]
 
 
+def test_what_float32_does_not_hold_is_a_bad_pixel() -> None:
+    frame = crystal(1)[None].astype(np.float64)
+    frame[0, 30, 80] = 1e39
+    mask = np.ones(SHAPE, bool)
+    mask[30, 80] = False
+    got, want = (
+        Peaks(threshold_adu=40).prepare(Spec(dtype=frame.dtype, shape=SHAPE, mask=good))
+        for good in (None, mask)
+    )
+    found, expected = got.compute(frame)["adu"], want.compute(frame)["adu"]
+    assert isinstance(found, Ragged)
+    assert isinstance(expected, Ragged)
+    assert len(found.values) == len(PLACES)
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
 def test_tiles_and_panels() -> None:
     frames = np.stack([crystal(4), crystal(5), crystal(6)])[None]
     frames[0, 1] = 10

@@ -34,6 +34,7 @@ class Groups:
         self.sums, self.squares = Sums(n), Sums(n)
 
     @classmethod
+    @np.errstate(over="ignore")
     def of(cls, keys: Keys, values: Floats) -> Self:
         """The statistics of ``values``, ``(n,)`` and finite, by ``keys``, ``(n,)``."""
         distinct, at = np.unique(keys, return_inverse=True)

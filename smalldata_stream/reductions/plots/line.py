@@ -143,6 +143,7 @@ class Curves:
         """Events taken."""
         return sum(self.counts)
 
+    @np.errstate(over="ignore")
     def add(self, *values: Values) -> None:
         """Take curves, timestamps and, with labels, the truths of some events."""
         curves, times = values[0], stamps(values[1])

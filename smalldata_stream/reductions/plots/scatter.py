@@ -109,6 +109,7 @@ class Sample:
         self.sums = Sums(5)
         self.count = self.not_finite = 0
 
+    @np.errstate(over="ignore")
     def add(self, *values: Values) -> None:
         """Take y, x and timestamps of some events."""
         y, x = numbers(values[0]), numbers(values[1])
