@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +19,7 @@ from smalldata_stream.sources.files_events import EventTable, build_events
 from smalldata_stream.sources.files_reader import check_signals
 from smalldata_stream.sources.files_runs import StreamRun, name_says
 from smalldata_stream.sources.files_stream import Stream
+from smalldata_stream.sources.psana_blocks import PsanaBlocks, PsanaDamage
 from smalldata_stream.sources.psana_files import link_streams
 from smalldata_stream.sources.psana_messages import (
     UNDER_WAY,
@@ -34,7 +32,6 @@ from smalldata_stream.sources.psana_messages import (
 from smalldata_stream.sources.psana_process import PsanaProcess
 from smalldata_stream.sources.psana_samples import order, samples
 from smalldata_stream.sources.psana_wire import PackedBatch, Unpacker
-from smalldata_stream.timestamps import earlier
 from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import Service
 
@@ -290,73 +287,6 @@ class PsanaRun:
         """End psana's process."""
         self._process.close()
         self._remove()
-
-
-@dataclass(slots=True)
-class PsanaDamage:
-    """What psana's process found not to be as it should; implements `protocols.Damage`."""
-
-    where: str
-    gaps: Counter[str] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
-
-    def merge(self, other: Self) -> None:
-        """Take what ``other`` has met in other events."""
-        self.gaps.update(other.gaps)
-        self.lost.update(other.lost)
-
-    @contextmanager
-    def unchanged(self) -> Iterator[None]:
-        """What is met meanwhile is forgotten: it is met elsewhere, too."""
-        gaps, lost = self.gaps.copy(), self.lost.copy()
-        try:
-            yield
-        finally:
-            self.gaps, self.lost = gaps, lost
-
-    def faults(self) -> list[Fault]:
-        """One fault per kind."""
-        said = {f"{what} ({n} datagrams)": 0 for what, n in self.gaps.items()}
-        said.update(self.lost)
-        return [Fault(self.where, what, events) for what, events in said.items()]
-
-
-@dataclass(slots=True)
-class PsanaBlocks:
-    """A run that psana reads, in blocks; implements `protocols.Blocks`."""
-
-    run: PsanaRun
-    request: Request
-    size: int
-    table: EventTable
-
-    @property
-    def count(self) -> int:
-        """How many blocks there are."""
-        return -(-len(self.table.timestamps) // self.size)
-
-    @property
-    def damage(self) -> PsanaDamage:
-        """Damage met in the blocks that were read here."""
-        return self.run.damage
-
-    def read(self, number: int) -> Iterator[Batch]:
-        """The events of block ``number``."""
-        last = number == self.count - 1
-        begin = number * self.size
-        yield from self.run.part(
-            replace(self.request, skip=begin, stop=None if last else begin + self.size)
-        )
-
-    def before(self, number: int, ms: float) -> Iterator[Batch]:
-        """The lead-in of block ``number``."""
-        begin = number * self.size
-        if number < self.count:
-            since = earlier(int(self.table.timestamps[begin]), ms)
-            with self.damage.unchanged():
-                yield from self.run.part(
-                    replace(self.request, skip=self.table.since(since), stop=begin)
-                )
 
 
 def _remove(folder: str | None) -> None:
