@@ -25,7 +25,7 @@ from smalldata_stream.xtc2.faults import FaultLog
 from smalldata_stream.xtc2.format import DGRAM, DGRAM_BYTES, SIZE_OUTSIDE_EXTENT, gather
 from smalldata_stream.xtc2.names import Configuration
 from smalldata_stream.xtc2.recipes import Kind, Place, Recipe
-from smalldata_stream.xtc2.targets import Target, Targets
+from smalldata_stream.xtc2.targets import Target, Targets, settled_of
 from smalldata_stream.xtc2.transitions import Block
 from smalldata_stream.xtc2.walk import Sent, walk
 
@@ -66,8 +66,7 @@ class Decoder:
         raw = {
             signal
             for signal, recipe in self._targets.raw.items()
-            if recipe.by_first_value
-            and (signal.detector, signal.algorithm, recipe.field) not in settled
+            if recipe.by_first_value and settled_of(signal, recipe) not in settled
         }
         recipes = self.description.recipes
         return [s for s in self.signals if raw & {s, *recipes[s].inputs}]
@@ -95,7 +94,7 @@ class Decoder:
         raw: dict[Signal, Column] = {}
         for signal, recipe in targets.raw.items():
             key = (signal.detector, signal.algorithm)
-            shape = targets.settled.get((*key, recipe.field), recipe.shape)
+            shape = targets.settled.get(settled_of(signal, recipe), recipe.shape)
             raw[signal] = assemble(signal, recipe, shape, batch, gaps[key])
         columns: dict[Signal, Column] = {}
         for signal in self.signals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from smalldata_stream.batch import STRING, Signal
 from smalldata_stream.xtc2.columns import Want, dtype_of
@@ -13,6 +14,17 @@ from smalldata_stream.xtc2.names import Configuration, Names
 from smalldata_stream.xtc2.recipes import Kind, Place, Recipe, kind_of
 from smalldata_stream.xtc2.walk import Sent
 
+Settled: TypeAlias = tuple[str, str, str, tuple[int, ...]]
+"""Detector, algorithm, field, and the segments that have one shape."""
+
+
+def settled_of(signal: Signal, recipe: Recipe) -> Settled:
+    """Under what the shape is known that the first value of a signal has told.
+
+    Segments that are not stacked may differ.
+    """
+    return signal.detector, signal.algorithm, recipe.field, recipe.segments
+
 
 @dataclass(slots=True)
 class Target:
@@ -21,6 +33,7 @@ class Target:
     place: Place
     layouts: Layouts
     wanted: dict[str, Want]
+    keys: dict[str, Settled] = field(default_factory=dict)
     impossible: bool = False
 
 
@@ -34,7 +47,7 @@ class Targets:
 
     raw: Mapping[Signal, Recipe]
     places: frozenset[Place]
-    settled: dict[tuple[str, str, str], tuple[int, ...]] = field(default_factory=dict)
+    settled: dict[Settled, tuple[int, ...]] = field(default_factory=dict)
     _made: dict[int, tuple[Configuration, dict[int, Target]]] = field(default_factory=dict)
 
     def of(self, configuration: Configuration) -> dict[int, Target]:
@@ -62,6 +75,7 @@ class Targets:
             if index is None or dtype_of(names.fields[index].type) != recipe.info.dtype:
                 target.impossible = True
                 continue
+            target.keys[recipe.field] = settled_of(signal, recipe)
             target.wanted[recipe.field] = Want(
                 place=index,
                 dtype=recipe.info.dtype,
@@ -87,7 +101,7 @@ class Targets:
         for name, want in target.wanted.items():
             if want.shape is not None or want.variable or want.dtype == STRING:
                 continue
-            key = (*target.place[:2], name)
+            key = target.keys[name]
             if key not in self.settled:
                 shape = target.layouts.first_shape(buffer, sent, want.place)
                 if shape is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from smalldata_stream.batch import BatchLimits, Signal
 from smalldata_stream.protocols import Run
@@ -113,3 +115,38 @@ def test_derived_from_an_odd_shape_that_comes_late(tmp_path: Path) -> None:
     assert np.flatnonzero(batch.columns[words].mask).tolist() == [188]
     (fault,) = run.faults
     assert "timing.raw.eventcodes" in fault.where
+
+
+def test_segments_that_differ_each_have_the_shape_of_their_first_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two segments of unlike size, neither among the first events, beside another."""
+    monkeypatch.setattr("smalldata_stream.sources.files_describe.FIRST_EVENTS", 1)
+    monkeypatch.setattr("smalldata_stream.sources.files_describe.OTHER_SIZES", 1)
+    fields: list[dict[str, tuple[str | int, int]]] = [
+        {"a": ("u2", 2)},
+        {"a": ("u2", 2)},
+        {"b": ("u2", 0)},
+    ]
+    blocks = [
+        w.Block(0x101 + i, "cam", "opal", "raw", (2, 0, 0), one, i)
+        for i, one in enumerate(fields)
+    ]
+    data = [w.configure([w.RUNINFO, *blocks]), w.begin_run("tstx00417", 1)]
+    data.append(w.dgram(10, w.L1_ACCEPT, [w.shapes_data(blocks[2], {"b": 0})]))
+    for i in (1, 2):
+        sent: list[dict[str, Any]] = [
+            {"a": np.full((2, 2), i)},
+            {"a": np.full((3, 3), i)},
+            {"b": i},
+        ]
+        parts = [w.shapes_data(b, v) for b, v in zip(blocks, sent, strict=True)]
+        data.append(w.dgram(10 + i, w.L1_ACCEPT, parts))
+    run = one_run(FilesSource.from_files([w.write_stream(tmp_path, data)]))
+    small, large = Signal("cam", "raw", "a_0"), Signal("cam", "raw", "a_1")
+    (batch,) = run.batches([small, large], BatchLimits())
+    for signal, size in ((small, 2), (large, 3)):
+        assert np.asarray(batch.columns[signal].values).tolist() == [
+            [[i] * size] * size for i in (1, 2)
+        ]
+    assert run.faults == []
