@@ -47,8 +47,11 @@ def run(options: argparse.Namespace) -> int:
         raise OutputError(f"{output}: cannot be written: {because(error)}") from error
     for one in imported.said:
         print(f"{config}:{one.line}: {one.what}", file=sys.stderr)
-    what = counted(len(imported.said), "line")
-    print(f"{config} -> {output}; {what} above could not be translated")
+    lines = counted(len(imported.said), "line")
+    what = (
+        f"{lines} above could not be translated" if imported.said else "all is translated"
+    )
+    print(f"{config} -> {output}; {what}")
     print(f"next: smalldata-stream check {output} --exp ... --run ... --dir ...")
     return 0
 

@@ -122,3 +122,17 @@ def test_a_config_that_says_nothing(tmp_path: Path) -> None:
     code, graph = import_config(write(tmp_path, "", "prod_config_other.py"))
     assert code == 0
     graph_function(graph.read_text())(Recorder(), types.SimpleNamespace(number=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("detectors = []\n", "; all is translated\n"),
+        ("detectors = []\nodd = 3\n", "; 1 line above could not be translated\n"),
+    ],
+)
+def test_how_much_was_translated_is_said(
+    text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert import_config(write(tmp_path, text))[0] == 0
+    assert says in capsys.readouterr().out
