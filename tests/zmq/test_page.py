@@ -16,21 +16,21 @@ from smalldata_stream.message import Message
 from tests.zmq.publishing import wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
-HISTOGRAM = "plots/jungfrau/ROI_0_sum_histogram"
+LINE = "plots/jungfrau/ROI_0_pj_ax_0_line"
 
 
 @pytest.fixture
 def publisher() -> Iterator[ZmqPublisher]:
-    counts = {"counts": np.array([3, 4]), "edges": np.array([0.0, 1.0, 2.0])}
-    about = {"kind": "histogram", "title": "sum of ROI_0", "events": 7}
+    curves = {"on": np.array([3.0, 4.0]), "off": np.array([1.0, 1.5])}
+    about = {"kind": "line", "title": "ROI_0", "events": 7}
     energy = {"energy": np.array(3.5)}
     stop = threading.Event()
 
     def graph(publisher: ZmqPublisher) -> None:
         while not stop.wait(0.1):
-            topics = [HISTOGRAM, "gmd"]
+            topics = [LINE, "gmd"]
             publisher.wanted(topics)
-            publisher.offer(HISTOGRAM, lambda: Message(HISTOGRAM, about, counts))
+            publisher.offer(LINE, lambda: Message(LINE, about, curves))
             publisher.offer("gmd", lambda: Message("gmd", {"timestamp": 2**63}, energy))
 
     with ZmqPublisher() as publisher:
@@ -51,7 +51,7 @@ def test_the_examples_run(
     assert names["energy"] == 3.5
     assert names["event"] == 2**63
     out = capsys.readouterr().out
-    assert f"['{HISTOGRAM}', 'gmd']" in out
-    assert "sum of ROI_0 7 7" in out
+    assert f"['{LINE}', 'gmd']" in out
+    assert "ROI_0 7 2.5" in out
     assert "3.5 9223372036854775808" in out
     names["client"]._context.destroy(linger=0)  # type: ignore[attr-defined]  # karabo's
