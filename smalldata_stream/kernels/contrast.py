@@ -33,7 +33,7 @@ def count_numbers(
     photons, some, pixels = 0, 0, 0
     for p in range(image.size):
         pixels += good[p]
-        k = int(image[p])
+        k: Any = np.int64(image[p])  # of uint64, a float would be made
         if k > 0 and good[p]:
             photons += k
             some += 1

@@ -145,6 +145,17 @@ def test_bad_pixels_do_not_count() -> None:
         assert clean.value()["contrast_pixels"].value[0] == 4 * mask.sum()
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "i8", "u4", "u8"])
+def test_whole_numbers_of_any_dtype(dtype: str) -> None:
+    images = np.array([[[0, 1, 3], [1, 0, 99]]], dtype)
+    state = Contrast().prepare(Spec(dtype=images.dtype, shape=(2, 3))).start()
+    state.add(images)
+    found = state.value()
+    assert found["contrast_photons"].value.tolist() == [104]
+    counts = found["contrast_counts"].value[0]
+    assert (counts[:4].tolist(), counts[-1]) == ([2, 2, 0, 1], 1)
+
+
 def test_states_of_other_bins_do_not_merge() -> None:
     with pytest.raises(ValueError, match="other bins"):
         started(Contrast()).merge(started(Contrast((0, 1, 2))))
