@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from smalldata_stream.client import Client, silence
+from smalldata_stream.addresses import silence
+from smalldata_stream.client import Client
 from smalldata_stream.errors import SmalldataError, SourceError
 from smalldata_stream.karabo import INDEX
 from smalldata_stream.message import Message

@@ -231,13 +231,13 @@ def test_timeouts_say_what_there_is(publisher: ZmqPublisher) -> None:
 def test_nobody_there() -> None:
     with ZmqPublisher() as publisher:
         address = publisher.address
-    with Client(address) as client, pytest.raises(TimeoutError, match="is a graph publish"):
+    with Client(address) as client, pytest.raises(TimeoutError, match="nothing publishes"):
         client.latest("gmd", 0.2)
 
 
 def test_wrong_addresses_and_strangers() -> None:
     with pytest.raises(
-        SourceError, match=r"host:1 is no address .*; write one such as tcp"
+        SourceError, match=r"'host:1' is no address .*; write one such as tcp"
     ):
         Client("host:1")
     with zmq.Context() as context, context.socket(zmq.PUB) as stranger:
