@@ -21,6 +21,9 @@ from smalldata_stream.run import RunInfo
 VALUES_SECONDS = 0.01
 """Newest values are shown no more often: looking whether anybody wants them costs, too."""
 
+VALUES_PART = 0.3
+"""Of what a busy graph gives to showing, so much is for the newest values."""
+
 SLICE_SECONDS = 0.005
 """Plots of a round that are not shown after so long wait for the next batch: events that
 have come meanwhile go first."""
@@ -103,10 +106,12 @@ class Display:
     ):
         self._workers = workers
         self._publishers = publishers
-        self._budget = Budget()
+        self._budget = Budget(1 - VALUES_PART)
         self._pace = Pace(every_seconds, self._budget)
-        # A round has the newest values, too: they come at least as often as rounds do.
-        self._values = Pace(VALUES_SECONDS, self._budget, longest=math.inf)
+        # Of their own: they need not wait until a round of plots is paid for. A round has
+        # the newest values, too: they come at least as often as rounds do.
+        self._values_budget = Budget(VALUES_PART)
+        self._values = Pace(VALUES_SECONDS, self._values_budget, longest=math.inf)
         self._sequence = 0
         self._begun = False
         self._topics: set[str] = set()
@@ -126,7 +131,7 @@ class Display:
 
     def awaited(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches; while they are waited for, showing costs the graph nothing."""
-        return self._budget.awaited(batches)
+        return self._values_budget.awaited(self._budget.awaited(batches))
 
     def due(self) -> bool:
         """Whether it is time to show something."""

@@ -24,8 +24,8 @@ class Budget:
     """What a graph can spend on showing, whatever it is that is shown.
 
     Time that the graph spends waiting for events is free, as `awaited` knows it; of the
-    time that it works, showing gets `SHARE`. Without `awaited` all is free. To be used from
-    the graph's thread alone.
+    time that it works, showing gets ``part`` of `SHARE`. Without `awaited` all is free. To
+    be used from the graph's thread alone.
 
     >>> budget = Budget()
     >>> budget.spend(0.1)
@@ -33,7 +33,8 @@ class Budget:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, part: float = 1.0) -> None:
+        self._part = part
         self._owed, self._worked = 0.0, time.thread_time()
         self._free, self._waited = True, 0.0
 
@@ -54,7 +55,8 @@ class Budget:
     def left(self) -> bool:
         """Whether all that was spent is paid for."""
         worked = time.thread_time()
-        self._owed = max(0.0, self._owed - SHARE * (worked - self._worked))
+        earned = SHARE * self._part * (worked - self._worked)
+        self._owed = max(0.0, self._owed - earned)
         self._worked = worked
         return self._free or not self._owed
 
@@ -65,7 +67,8 @@ class Budget:
 
     def spend(self, seconds: float) -> None:
         """Take so much; a debt does not grow from one time that was not affordable on."""
-        self._owed = min(self._owed, SHARE * LONGEST_SECONDS) + seconds
+        most = SHARE * self._part * LONGEST_SECONDS
+        self._owed = min(self._owed, most) + seconds
 
     @contextmanager
     def spending(self) -> Iterator[None]:

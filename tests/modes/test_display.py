@@ -11,13 +11,14 @@ import pytest
 
 from smalldata_stream.batch import Batch
 from smalldata_stream.message import Message
-from smalldata_stream.modes import display
+from smalldata_stream.modes import display, pace
 from smalldata_stream.modes.display import Display
 from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.nowhere import Nowhere
 from smalldata_stream.modes.session import Session
 from smalldata_stream.sources.simulated import Script, SimulatedSource
 from tests.modes.editing import SMALL
+from tests.modes.test_pace import Clock
 
 GRAPH = """
 def graph(g, run):
@@ -99,6 +100,39 @@ def test_a_round_is_shown_whole_where_that_is_said(
     publisher.take()
     shows.show(session, batch, session.ledger)
     assert publisher.take() == ["damage", "gmd", *PLOTS]
+
+
+def test_values_do_not_wait_until_a_round_is_paid_for(
+    showing: tuple[Session, Iterator[Batch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(pace, "time", clock)
+    monkeypatch.setattr(display, "VALUES_SECONDS", 0.0)
+
+    class Slow(Written):
+        def offer(self, topic: str, make: Callable[[], Message]) -> None:
+            super().offer(topic, make)
+            clock.works(0.05 if topic in PLOTS else 0.0001)
+
+    def awaited(batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            clock.now += 0.001  # it waits, but not as long as the round took
+            yield batch
+
+    (session, batches), publisher = showing, Slow()
+    shows = Display([publisher], every_seconds=0.0)
+    shows.begin(session)
+    rounds = 0
+    for number, batch in enumerate(shows.awaited(awaited(batches))):
+        session.take(batch)
+        if number == 0:
+            assert shows.due()
+            shows.show(session, batch, session.ledger)
+        else:
+            rounds += shows.due()
+            assert shows.show_values(session, batch)
+    assert number > 3
+    assert rounds == 0
 
 
 def test_another_graph_leaves_the_round_of_the_one_before(

@@ -83,23 +83,23 @@ def test_where_nobody_knows_of_waiting_it_is_as_often_as_asked_for(clock: Clock)
     assert rate.due()
 
 
-def test_rounds_and_values_have_one_budget(clock: Clock) -> None:
+def test_rounds_and_values_share_what_there_is(clock: Clock) -> None:
     def batches() -> Iterator[Batch]:
         while True:
             yield BATCH
 
-    budget, spent, begin = Budget(), 0.0, clock.now
-    rounds, values = Pace(0.2, budget), Pace(0.02, budget, longest=math.inf)
-    for _ in budget.awaited(batches()):
+    budgets, spent, begin = (Budget(0.7), Budget(0.3)), [0.0, 0.0], clock.now
+    paces = Pace(0.2, budgets[0]), Pace(0.02, budgets[1], longest=math.inf)
+    for _ in budgets[0].awaited(budgets[1].awaited(batches())):
         clock.works(0.01)
-        for pace_, cost in ((rounds, 0.004), (values, 0.001)):
-            if pace_.due():
-                with pace_.shown():
+        for k, cost in enumerate((0.002, 0.001)):
+            if paces[k].due():
+                with paces[k].shown():
                     clock.works(cost)
-                spent += cost
+                spent[k] += cost
         if clock.now > begin + 20:
             break
-    assert spent == pytest.approx(SHARE * 20, rel=0.05)
+    assert spent == pytest.approx([0.7 * SHARE * 20, 0.3 * SHARE * 20], rel=0.05)
 
 
 def test_what_could_not_be_afforded_is_not_owed_for_ever(clock: Clock) -> None:
