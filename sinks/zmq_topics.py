@@ -19,7 +19,7 @@ from smalldata_stream.message import Message
 
 log = logging.getLogger(__name__)
 
-SERVE_SECONDS = 0.05
+SERVE_SECONDS = 0.1
 """How often late subscribers and requests are served while the graph is busy or waits."""
 
 LOOK_SECONDS = 0.02
@@ -28,8 +28,12 @@ LOOK_SECONDS = 0.02
 AGAIN_SECONDS = 0.1
 """A value is not sent again sooner than this, however many late subscribers come."""
 
-REPEAT_SECONDS = 1.0
-"""A value that nothing newer follows is sent once more: a full queue refuses the newest."""
+REPEAT_SECONDS = 0.5
+"""A value that nothing newer follows is sent once more, so long after the next one should
+have come: a full queue refuses the newest."""
+
+EXPECTED_SECONDS = 1.0
+"""A next value is expected as soon as this one came after the last, within so long."""
 
 ROUNDS_IN_FLIGHT = 2
 """Rounds of all topics that wait for a slow subscriber before it misses some."""
@@ -41,7 +45,8 @@ class Topic:
 
     ``wanted``: somebody subscribes to it; ``due``: a late subscriber waits for it;
     ``repeat``: it was sent once, and a full queue may have refused it;
-    ``broken``: it could not be made; ``offers``: how often a value was offered.
+    ``broken``: it could not be made; ``offers``: how often a value was offered; ``every``:
+    seconds until the next one is expected.
     """
 
     prefix: bytes
@@ -53,6 +58,7 @@ class Topic:
     broken: bool = False
     offers: int = 0
     offered: float = 0.0
+    every: float = 0.0
     sent: float = 0.0
     about: dict[str, object] = field(default_factory=dict)
 
@@ -132,8 +138,9 @@ class TopicPublisher(ABC):
         with self._lock:
             if self._closed.is_set():
                 return
-            entry = self._topic(topic)
-            entry.make, entry.frames, entry.offered = make, None, time.monotonic()
+            entry, now = self._topic(topic), time.monotonic()
+            entry.every = min(now - entry.offered, EXPECTED_SECONDS)
+            entry.make, entry.frames, entry.offered = make, None, now
             entry.offers += 1
             self.counts.offered += 1
             if entry.wanted and self._ready(topic, entry, may_make=True):
@@ -171,6 +178,8 @@ class TopicPublisher(ABC):
 
     def _run(self) -> None:
         while not self._closed.wait(SERVE_SECONDS):
+            if time.monotonic() - self._served_at < SERVE_SECONDS / 2:
+                continue  # the graph's thread does it, in passing
             with self._lock:
                 # Only tried: waiting for the graph here would make it wait for us.
                 free = self._guard is not None and self._guard.acquire(blocking=False)
@@ -186,7 +195,8 @@ class TopicPublisher(ABC):
         for name, entry in self._topics.items():
             age = now - entry.sent
             late = entry.due and age >= AGAIN_SECONDS
-            quiet = entry.repeat and age >= REPEAT_SECONDS and entry.wanted
+            expected = entry.every + REPEAT_SECONDS
+            quiet = entry.repeat and age >= expected and entry.wanted
             if (late or quiet) and self._ready(name, entry, may_make):
                 self._send(entry, again=True)
         self._answer(may_make)
