@@ -12,6 +12,14 @@ from smalldata_stream.errors import OutputError
 LINGER_MILLISECONDS = 200
 """What is in flight when a publisher closes may take so long to leave."""
 
+QUEUED = 64
+"""Messages that wait for a slow subscriber; later ones it does not get.
+
+It is never changed: ZMQ tells the sender in groups what a subscriber has read, and the size
+of the groups changes with it. To one whose queue is full at that moment nothing would ever
+be sent again.
+"""
+
 
 class Sockets:
     """A bound XPUB socket, and a ROUTER that answers the REQ sockets of clients.
@@ -40,6 +48,7 @@ class Sockets:
     def _bind(self, kind: zmq.SocketType, address: str) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.LINGER, LINGER_MILLISECONDS)
+        socket.setsockopt(zmq.SNDHWM, QUEUED)
         try:
             socket.bind(address)
         except zmq.ZMQError as error:
@@ -51,10 +60,6 @@ class Sockets:
                 hint = "write 127.0.0.1, or 0.0.0.0 for all that reach this machine"
             raise OutputError(f"cannot publish at {address}: {why}; {hint}") from error
         return socket
-
-    def keep(self, messages: int) -> None:
-        """Let so many messages wait for a slow subscriber; later ones it does not get."""
-        self._out.setsockopt(zmq.SNDHWM, messages)
 
     def subscriptions(self) -> Iterator[tuple[bool, bytes]]:
         """What has been subscribed to (True) or left by all (False) since the last call."""

@@ -35,9 +35,6 @@ have come: a full queue refuses the newest."""
 EXPECTED_SECONDS = 1.0
 """A next value is expected as soon as this one came after the last, within so long."""
 
-ROUNDS_IN_FLIGHT = 2
-"""Rounds of all topics that wait for a slow subscriber before it misses some."""
-
 
 @dataclass(slots=True)
 class Topic:
@@ -97,7 +94,6 @@ class TopicPublisher(ABC):
         # Numbers of a topic go on after it was forgotten: clients tell messages by them.
         self._numbers: Counter[str] = Counter()
         self._subscriptions: set[bytes] = set()
-        self._kept = 0
         self._served_at = -math.inf
         self._guard = guard
         self._lock = threading.Lock()
@@ -227,18 +223,7 @@ class TopicPublisher(ABC):
         if topic not in self._topics:
             prefix = self._prefix(topic)
             self._topics[topic] = Topic(prefix, wanted=self._is_wanted(prefix))
-            self._keep(ROUNDS_IN_FLIGHT * len(self._topics) + 2)
         return self._topics[topic]
-
-    def _keep(self, messages: int) -> None:
-        """Let more messages wait for a slow subscriber, never fewer.
-
-        ZMQ learns in groups what a subscriber has read. Were the limit lowered below what
-        it does not know to be read yet, nothing would ever be sent to him again.
-        """
-        if messages > self._kept:
-            self._kept = messages
-            self._sockets.keep(messages)
 
     def _ready(self, name: str, entry: Topic, may_make: bool) -> bool:
         """Have the frames of the newest value; False if they cannot be made, or not now."""

@@ -221,3 +221,39 @@ def test_a_reader_is_served_on_after_its_topics_were_forgotten(
         for _ in range(10):
             publisher.offer(*last.offer())
             wait_until(lambda: value(client.latest("last", SOON)) == last.number)
+
+
+def test_who_slept_while_topics_were_added_gets_new_values() -> None:
+    """ZMQ forgets a subscriber whose queue is full when the length of queues is changed."""
+    large = np.zeros(25_000)
+    with (
+        ZmqPublisher() as publisher,
+        zmq.Context() as context,
+        context.socket(zmq.SUB) as socket,
+    ):
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVHWM, 1)
+        socket.setsockopt(zmq.SUBSCRIBE, source_prefix("large"))
+        socket.connect(publisher.address)
+        wait_until(lambda: publisher.wanted(["large"]))
+
+        def offer(number: int) -> None:
+            about = {"timestamp": number}
+            publisher.offer("large", lambda: Message("large", about, {"x": large}))
+
+        for number in range(400):  # more than all queues hold
+            offer(number)
+        for number in range(40):
+            publisher.describe(f"more{number}", {})
+        seen: list[int] = []
+
+        def newest() -> bool:
+            offer(1000 + len(seen))
+            while socket.poll(20):
+                message, _ = decode(socket.recv_multipart())
+                seen.append(message.metadata["timestamp"])
+            return bool(seen) and seen[-1] >= 1000
+
+        wait_until(newest)
+    assert seen[0] == 0
+    assert len(seen) < 400  # it has missed some
