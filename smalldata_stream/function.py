@@ -201,8 +201,7 @@ def _is_shape(shape: Any) -> bool:
 def _dtype_of(name: str, given: Any) -> np.dtype[Any]:
     """The dtype that is meant; text is one of any length."""
     try:
-        # In the byte order of this machine: no compiled kernel takes the other one.
-        dtype: np.dtype[Any] = np.dtype(given).newbyteorder("=")
+        dtype: np.dtype[Any] = np.dtype(given)
     except TypeError as error:
         raise ValueError(
             f"function {name!r}: {given!r} is no dtype; write one such as 'float64'"
@@ -212,7 +211,9 @@ def _dtype_of(name: str, given: Any) -> np.dtype[Any]:
             f"function {name!r}: dtype {dtype} cannot be written; declare numbers, bool or "
             "str, such as real and imaginary part in two outputs"
         )
-    return STRING if dtype.kind == "U" else dtype
+    if dtype.kind in "UT":
+        return STRING
+    return dtype.newbyteorder("=")  # no compiled kernel takes the other byte order
 
 
 def _of_dtype(array: Array, dtype: np.dtype[Any]) -> Array:
