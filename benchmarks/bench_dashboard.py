@@ -36,8 +36,8 @@ HERTZ = 120.0
 BEGIN_SECONDS = 3.0
 """Until kernels are compiled."""
 
-FIRST_UPDATES = 3
-"""Until all plots of a page are there."""
+FIRST_UPDATES = 12
+"""Until all plots of a page are there: it gets its figures a few at a time."""
 
 
 class Browser:
