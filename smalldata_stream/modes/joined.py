@@ -135,7 +135,8 @@ class JoinedRun:
         if len(taken.kept) and not (len(newest) and taken.kept[-1] < newest[-1]):
             self._shown = (taken.kept, taken.record)
             if not self._retired and not self._display.due():
-                self._display.show_values(self._session, self._batch())
+                with self._options.guard:
+                    self._display.show_values(self._session, self._batch())
         if self._metrics is not None:
             # Its ledger comes with the next `Shown`; until then the last one stands.
             ledger, faults = self._balance()
@@ -172,7 +173,8 @@ class JoinedRun:
             ledger = self._session.ledger_with(faults)
         for publisher in self._options.publishers:
             publisher.tell({"workers": dict(workers)})
-        self._display.show(self._session, self._batch(), ledger)
+        with self._options.guard:
+            self._display.show(self._session, self._batch(), ledger)
         count_published(self._options)
         if self._metrics is not None:
             self._metrics.queue(

@@ -155,7 +155,7 @@ class _LiveRun:
                 self._take(self._session, batch)
                 if self._display.due():
                     self._show(batch, whole=False)
-                elif self._display.show_values(self._session, batch):
+                elif self._show_values(self._session, batch):
                     count_published(self._options)
             if self._watch.changed() or self._knows_more():
                 yield from self._rebuild()
@@ -186,11 +186,17 @@ class _LiveRun:
         assert self._session is not None
         with self._options.guard:
             ledger = self._session.ledger_with(self._lost())
-        self._display.show(self._session, batch, ledger, whole=whole)
+        # To look at a plot adds what waits: no other publisher may look meanwhile.
+        with self._options.guard:
+            self._display.show(self._session, batch, ledger, whole=whole)
         count_published(self._options)
         if self._options.metrics is not None:
             self._options.metrics.lost(ledger)
         self._count_queue()
+
+    def _show_values(self, session: Session, batch: Batch) -> bool:
+        with self._options.guard:
+            return self._display.show_values(session, batch)
 
     def _count_queue(self) -> None:
         """Tell the metrics what waits for the graph."""

@@ -115,9 +115,10 @@ class Windowed:
         of = self.begins[:-1], self.counts[:-1]
         if of != self._of:
             # They change only as the window moves on: not each time that it is looked at.
-            self._full, self._of = self.start(), of
+            full: Any = self.start()
             for pane in self.panes[:-1]:
-                self._full.merge(pane)
+                full.merge(pane)
+            self._full, self._of = full, of
         whole: Any = self.start()
         for part in (self._full, self.panes[-1]):
             whole.merge(part)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from sinks.zmq import ZmqPublisher
 from smalldata_stream.batch import Batch
 from smalldata_stream.message import Message
 from smalldata_stream.modes import display, pace
@@ -17,7 +19,7 @@ from smalldata_stream.modes.graph_watch import GraphWatch
 from smalldata_stream.modes.nowhere import Nowhere
 from smalldata_stream.modes.session import Session
 from smalldata_stream.sources.simulated import Script, SimulatedSource
-from tests.modes.editing import SMALL
+from tests.modes.editing import SMALL, live
 from tests.modes.test_pace import Clock
 
 GRAPH = """
@@ -148,3 +150,25 @@ def test_another_graph_leaves_the_round_of_the_one_before(
     publisher.take()
     shows.show_values(session, batch)
     assert publisher.take() == ["damage", "gmd"]
+
+
+def test_plots_are_made_under_the_guard(tmp_path: Path) -> None:
+    """Another publisher's thread may want the same plot: making it adds what waits."""
+    path, guard = tmp_path / "graph.py", threading.Lock()
+    path.write_text(GRAPH)
+    held: list[bool] = []
+
+    class Looking(Written):
+        def offer(self, topic: str, make: Callable[[], Message]) -> None:
+            held.append(guard.locked())
+            super().offer(topic, make)
+
+    publisher = Looking()
+    live(
+        path,
+        SimulatedSource(Script()),
+        publishers=[cast("ZmqPublisher", publisher)],
+        guard=guard,
+    )
+    assert publisher.offered
+    assert all(held)
